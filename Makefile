@@ -1,0 +1,57 @@
+# Countersign: `make` lists what there is. Only python3 (3.11 to 3.13, with venv) and make are assumed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8030
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint imports types bench lock clean
+
+help: ## list these targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.demo ## a workspace page, the real bot on it, an embedded model (PORT, DEMO_OPTS)
+	PORT=$(PORT) $(BIN)/python -m bot demo $(DEMO_OPTS)
+
+test: $(VENV)/.dev ## the whole suite; TESTS="-k gate" picks
+	$(BIN)/python -m pytest $(TESTS)
+
+check: lint imports types test ## format, lint, imports, types, tests
+
+format: $(VENV)/.dev ## put every file into shape
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix-only --quiet .
+
+lint: $(VENV)/.dev ## formatting and ruff
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+imports: $(VENV)/.dev ## the arrow bot -> handlers -> storage
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev ## delivery to ack, to first post, to last part; 1 and 200 in flight
+	$(BIN)/python -m tests.bench $(BENCH_OPTS)
+
+lock: $(VENV)/.dev ## renew the pinned requirements from pyproject.toml's ranges
+	$(BIN)/python -m tests.lock
+
+clean: ## remove the environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.demo: requirements-demo.txt $(VENV)/.run
+	$(PIP) -r requirements-demo.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.demo
+	$(PIP) -r requirements-dev.txt
+	@touch $@

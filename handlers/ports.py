@@ -1,0 +1,127 @@
+"""What the handlers need from the outside; originals live in bot/, fakes in tests/fakes.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from handlers.stack import Model
+
+
+class StopReason(StrEnum):
+    """Why a model stopped. Only FINISHED is a whole answer."""
+
+    FINISHED = "finished"
+    LENGTH = "length"
+    REFUSAL = "refusal"
+    CONTENT_FILTER = "content_filter"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """What a model is sent: the stage's instructions and the fenced material."""
+
+    system: str
+    user: str
+    max_output_tokens: int
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """Tokens; None where the endpoint did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelAnswer:
+    """What came back, whole: a stream that ended without its stop reason never becomes one."""
+
+    text: str
+    stop: StopReason
+    served_id: str | None
+    usage: Usage = field(default_factory=Usage)
+    attempts: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Assignment:
+    """Which model is asked, under its key in the stack, and for how long at most."""
+
+    key: str
+    model: Model
+    timeout_seconds: float
+
+
+class Models(Protocol):
+    """The models of the stack. Retries within the assignment; the caller decides about fallbacks."""
+
+    async def ask(self, assignment: Assignment, prompt: Prompt) -> ModelAnswer:
+        """Raise ModelFailed when three attempts gave nothing; cancelling the task aborts the call."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """A member as Slack knows them; what decides whether their word counts."""
+
+    id: str
+    is_bot: bool = False
+    is_guest: bool = False
+    is_deactivated: bool = False
+    is_external: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """A conversation as Slack knows it."""
+
+    id: str
+    is_member: bool = True
+    is_archived: bool = False
+    is_external: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeenMessage:
+    """A message as Slack returned it."""
+
+    channel: str
+    ts: str
+    thread_ts: str | None
+    author: str | None
+    text: str
+    digest: str
+    edited: bool = False
+
+
+class Slack(Protocol):
+    """What we read from Slack. Each raises LookupFailed when Slack does not say."""
+
+    async def person(self, person: str) -> Person: ...
+    async def members_of(self, group: str) -> frozenset[str]: ...
+    async def place(self, channel: str) -> Place: ...
+    async def message(self, channel: str, ts: str, *, thread_ts: str | None = None) -> SeenMessage | None: ...
+    async def messages(self, channel: str, thread_ts: str, wanted: Sequence[str]) -> dict[str, SeenMessage]: ...
+
+
+class LookupFailed(Exception):  # noqa: N818  reads as a fact
+    """Slack could not tell us; whatever depends on it is "not yet", never "yes"."""
+
+
+Clock = Callable[[], datetime]
+"""Now, in UTC, with its zone."""
+
+NewId = Callable[[str], str]
+"""A fresh id with the given one-letter prefix, such as "r" for a run."""
+
+Wake = Callable[[], None]
+"""Tell whoever delivers or runs that there is something new; losing it costs time, never work."""
+
+Sleep = Callable[[float], Awaitable[None]]
+"""Wait for so many seconds."""
