@@ -1,0 +1,1 @@
+"""What the bot does: decisions as pure functions over values, and short lists of effects through ports."""

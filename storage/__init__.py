@@ -1,0 +1,1 @@
+"""What the bot remembers: frozen records in and out, transactions, migrations, no decisions."""

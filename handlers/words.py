@@ -1,0 +1,123 @@
+"""What a message of the bot says, as values: people, figures and buttons stay typed until they are rendered.
+
+Text from people and models enters only as plain text, so nothing they write can become a mention, a link or a button.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Text:
+    """Plain words. Nothing in them is ever parsed."""
+
+    text: str
+    style: Literal["plain", "bold", "code", "quiet"] = "plain"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Who:
+    """A person of the workspace, shown as a mention; the only kind of mention there is."""
+
+    person: str
+
+
+Span = Text | Who
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line; a small one is set quietly under the others."""
+
+    spans: tuple[Span, ...]
+    small: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Button:
+    """Something to press. `value` is an id of ours; what it may do is decided when it is pressed."""
+
+    action: str
+    label: str
+    value: str
+    style: Literal["plain", "primary", "danger"] = "plain"
+    confirm: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Body:
+    """A whole message.
+
+    Attributes:
+        lines: the bot's own words.
+        answer: blocks of typed rich text made of a model's answer; only in messages of kind answer and notes.
+        buttons: at most five.
+        fallback: one short plain sentence for notifications; never model text.
+        facts: further keys of the message's metadata: stage, state, part, parts, sha256.
+    """
+
+    lines: tuple[Line, ...] = ()
+    answer: tuple[dict[str, Any], ...] = ()
+    buttons: tuple[Button, ...] = ()
+    fallback: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "lines": [{"spans": [_span_json(span) for span in line.spans], "small": line.small} for line in self.lines],
+            "answer": list(self.answer),
+            "buttons": [
+                {"action": b.action, "label": b.label, "value": b.value, "style": b.style, "confirm": b.confirm}
+                for b in self.buttons
+            ],
+            "fallback": self.fallback,
+            "facts": self.facts,
+        }
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Body:
+        return cls(
+            lines=tuple(
+                Line(spans=tuple(_span(span) for span in line["spans"]), small=line["small"]) for line in body["lines"]
+            ),
+            answer=tuple(body["answer"]),
+            buttons=tuple(Button(**button) for button in body["buttons"]),
+            fallback=body["fallback"],
+            facts=dict(body["facts"]),
+        )
+
+
+def _span_json(span: Span) -> dict[str, str]:
+    match span:
+        case Text(text=text, style=style):
+            return {"text": text, "style": style}
+        case Who(person=person):
+            return {"person": person}
+
+
+def _span(span: dict[str, Any]) -> Span:
+    return Who(person=span["person"]) if "person" in span else Text(text=span["text"], style=span["style"])
+
+
+def line(*parts: str | Span, small: bool = False) -> Line:
+    """A line of words; strings are plain text."""
+    return Line(spans=tuple(Text(text=part) if isinstance(part, str) else part for part in parts), small=small)
+
+
+def bold(text: str) -> Text:
+    return Text(text=text, style="bold")
+
+
+def code(text: str) -> Text:
+    return Text(text=text, style="code")
+
+
+def people(ids: Sequence[str], *, between: str = ", ") -> list[str | Span]:
+    """Mentions with commas between them."""
+    spans: list[str | Span] = []
+    for person in ids:
+        spans += [between, Who(person=person)] if spans else [Who(person=person)]
+    return spans

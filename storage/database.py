@@ -1,0 +1,110 @@
+"""Opening the database, and its transactions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Self
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from storage.answers import Answers
+from storage.inbox import Inbox
+from storage.ledger import Ledger
+from storage.outbox import Outbox
+from storage.reviews import Reviews
+from storage.runs import Runs
+from storage.works import Works
+
+_BUSY_MS = 10_000
+
+
+class Saved:
+    """What one transaction sees: everything the bot remembers, by subject."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.inbox = Inbox(connection)
+        self.works = Works(connection)
+        self.runs = Runs(connection)
+        self.answers = Answers(connection)
+        self.outbox = Outbox(connection)
+        self.reviews = Reviews(connection)
+        self.ledger = Ledger(connection)
+
+
+class Database:
+    """The bot's memory behind one SQLAlchemy URL with an async driver.
+
+    SQLite has one writing connection in this process, so that writers wait in line here instead of
+    fighting over the file, and every writing transaction begins IMMEDIATE: a deferred one fails at
+    once when it must be upgraded, whatever the busy time-out (trap 12 in the design's trust notes).
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._turn = asyncio.Lock()
+        self._writing = _sqlite_engine(url, writes=True) if self.is_sqlite else create_async_engine(url)
+        self._reading = _sqlite_engine(url, writes=False) if self.is_sqlite else self._writing
+        self.commits = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._writing.dispose()
+        if self._reading is not self._writing:
+            await self._reading.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Saved]:
+        """Everything inside is remembered together, durably, or not at all. Talk to nobody inside."""
+        async with AsyncExitStack() as stack:
+            if self.is_sqlite:
+                await stack.enter_async_context(self._turn)
+            connection = await stack.enter_async_context(self._writing.begin())
+            yield Saved(connection)
+        self.commits += 1
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Saved]:
+        """A consistent look at what is remembered; nothing can be written through it."""
+        async with self._reading.connect() as connection, connection.begin():
+            yield Saved(connection)
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """For migrations only."""
+        return self._writing
+
+
+def _sqlite_engine(url: str, *, writes: bool) -> AsyncEngine:
+    size = 1 if writes else 4
+    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=3_600)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if writes:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+        else:
+            cursor.execute("PRAGMA wal_autocheckpoint=0")
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,80 @@
+"""What came in: kept before it is acknowledged, handled once, in order within its line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import Letter
+from storage.rows import record
+from storage.upsert import insert_or_ignore
+
+_inbox = tables.inbox
+
+
+class Inbox:
+    """Letters by their unique key."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def put(self, letter: Letter) -> bool:
+        """Keep a letter; False when its key is known, so that a repeat changes nothing."""
+        return await insert_or_ignore(
+            self._connection,
+            _inbox,
+            key=letter.key,
+            kind=letter.kind,
+            line=letter.line,
+            body=letter.body,
+            received_at=letter.received_at,
+            due_at=letter.due_at or letter.received_at,
+            tries=0,
+        )
+
+    async def heads(self, now: datetime, *, without: Collection[str] = (), limit: int = 100) -> list[Letter]:
+        """The first unhandled letter of each line that is due, but for the lines being handled."""
+        earlier = _inbox.alias("earlier")
+        blocked = (
+            select(earlier.c.seq)
+            .where(earlier.c.line == _inbox.c.line, earlier.c.handled_at.is_(None), earlier.c.seq < _inbox.c.seq)
+            .exists()
+        )
+        due: list[ColumnElement[bool]] = [_inbox.c.handled_at.is_(None), _inbox.c.due_at <= now, ~blocked]
+        if without:
+            due.append(_inbox.c.line.not_in(list(without)))
+        rows = await self._connection.execute(select(_inbox).where(*due).order_by(_inbox.c.seq).limit(limit))
+        return [record(Letter, row) for row in rows]
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest waiting letter wants to be looked at."""
+        row = await self._connection.execute(
+            select(_inbox.c.due_at).where(_inbox.c.handled_at.is_(None)).order_by(_inbox.c.due_at).limit(1)
+        )
+        found: datetime | None = row.scalar()
+        return found
+
+    async def get(self, key: str) -> Letter | None:
+        row = (await self._connection.execute(select(_inbox).where(_inbox.c.key == key))).first()
+        return record(Letter, row) if row else None
+
+    async def handled(self, key: str, *, at: datetime, outcome: str, body: dict[str, Any] | None = None) -> bool:
+        """Mark a letter as handled; False when somebody did so before."""
+        changes: dict[str, Any] = {"handled_at": at, "outcome": outcome}
+        if body is not None:
+            changes["body"] = body
+        done = await self._connection.execute(
+            update(_inbox).where(_inbox.c.key == key, _inbox.c.handled_at.is_(None)).values(changes)
+        )
+        return done.rowcount == 1
+
+    async def later(self, key: str, *, due_at: datetime) -> None:
+        """Look at a letter again at a later time."""
+        await self._connection.execute(
+            update(_inbox).where(_inbox.c.key == key).values(due_at=due_at, tries=_inbox.c.tries + 1)
+        )

@@ -1,0 +1,81 @@
+"""The append-only, hash-chained record of who did what."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from sqlalchemy import Row, func, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import Chained, Entry
+from storage.rows import record, values
+
+_ledger = tables.ledger
+_BEGINNING = "0" * 64
+_LOCK = 0x1ED6E2  # an arbitrary number that stands for "the ledger" among PostgreSQL's advisory locks
+
+
+def canonical(body: dict[str, Any]) -> str:
+    """JSON with one spelling: sorted keys, no spaces, no escapes that are not needed, no NaN."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def hash_of(entry: Chained) -> str:
+    """sha256 over the canonical JSON of every column but the hash itself."""
+    columns = values(entry, without=("hash",))
+    columns["at"] = entry.at.isoformat(timespec="microseconds")
+    return hashlib.sha256(canonical(columns).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def first_fault(chain: list[Chained], previous: str = _BEGINNING) -> Chained | None:
+    """The first entry of one workspace's chain that does not follow from the one before, or was changed."""
+    for entry in chain:
+        if entry.previous != previous or entry.hash != hash_of(entry):
+            return entry
+        previous = entry.hash
+    return None
+
+
+def _chained(row: Row[Any]) -> Chained:
+    return record(Chained, row)
+
+
+class Ledger:
+    """One chain a workspace, in one table."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def append(self, entry: Entry) -> Chained:
+        """Chain an entry behind the last one of its workspace, in the transaction of what it records."""
+        if self._connection.dialect.name == "postgresql":
+            await self._connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        seq = int((await self._connection.execute(select(func.coalesce(func.max(_ledger.c.seq), 0)))).scalar_one()) + 1
+        bare = Chained(
+            **{**values(entry, without=()), "body": canonical(entry.body)},
+            seq=seq,
+            previous=await self.head(entry.team),
+            hash="",
+        )
+        chained = Chained(**{**values(bare, without=()), "hash": hash_of(bare)})
+        await self._connection.execute(_ledger.insert().values(**values(chained, without=())))
+        return chained
+
+    async def head(self, team: str) -> str:
+        """The hash of the workspace's last entry."""
+        newest = select(_ledger.c.hash).where(_ledger.c.team == team).order_by(_ledger.c.seq.desc()).limit(1)
+        found: str | None = (await self._connection.execute(newest)).scalar()
+        return found or _BEGINNING
+
+    async def chain(self, team: str) -> AsyncIterator[Chained]:
+        """A workspace's entries, oldest first."""
+        rows = await self._connection.stream(select(_ledger).where(_ledger.c.team == team).order_by(_ledger.c.seq))
+        async for row in rows:
+            yield _chained(row)
+
+    async def teams(self) -> list[str]:
+        return list((await self._connection.execute(select(_ledger.c.team).distinct())).scalars())

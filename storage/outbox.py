@@ -1,0 +1,87 @@
+"""What we say: planned before it is sent, revised until it is shown, found again by its slot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import Kind, Message
+from storage.rows import record, values
+from storage.upsert import insert_or_ignore
+
+_outbox = tables.outbox
+
+
+def _message(row: Row[Any]) -> Message:
+    return record(Message, row, kind=Kind(row.kind))
+
+
+class Outbox:
+    """Messages by slot, by work, by their place in Slack."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def plan(self, message: Message) -> bool:
+        """Owe a message; False when its slot is taken, so that nothing is ever said twice."""
+        return await insert_or_ignore(self._connection, _outbox, **values(message))
+
+    async def revise(self, slot: str, body: dict[str, Any]) -> None:
+        """Change what a slot should show; if it was never sent, only the newest body ever is."""
+        await self._connection.execute(
+            update(_outbox).where(_outbox.c.slot == slot).values(body=body, revision=_outbox.c.revision + 1)
+        )
+
+    async def owed(self, *, without: Collection[str] = (), limit: int = 200) -> list[Message]:
+        """Messages Slack does not show yet, or not in their newest form, oldest first; `without` names works."""
+        owed = select(_outbox).where(_outbox.c.shown < _outbox.c.revision, _outbox.c.given_up.is_(None))
+        if without:
+            owed = owed.where(_outbox.c.work_id.not_in(list(without)))
+        return [_message(row) for row in await self._connection.execute(owed.order_by(_outbox.c.seq).limit(limit))]
+
+    async def owed_to(self, work_id: str) -> list[Message]:
+        """What one work still owes its thread, oldest first."""
+        rows = await self._connection.execute(
+            select(_outbox)
+            .where(_outbox.c.work_id == work_id, _outbox.c.shown < _outbox.c.revision, _outbox.c.given_up.is_(None))
+            .order_by(_outbox.c.seq)
+        )
+        return [_message(row) for row in rows]
+
+    async def sent(self, slot: str, *, shown: int, ts: str | None, digest: str | None, at: datetime) -> None:
+        """Slack shows this revision now, at this place, in this form."""
+        await self._connection.execute(
+            update(_outbox).where(_outbox.c.slot == slot).values(shown=shown, ts=ts, digest=digest, sent_at=at)
+        )
+
+    async def give_up(self, slot: str, why: str) -> None:
+        """Slack will never take this message."""
+        await self._connection.execute(update(_outbox).where(_outbox.c.slot == slot).values(given_up=why))
+
+    async def get(self, slot: str) -> Message | None:
+        row = (await self._connection.execute(select(_outbox).where(_outbox.c.slot == slot))).first()
+        return _message(row) if row else None
+
+    async def posted_as(self, channel: str, ts: str) -> Message | None:
+        """The message of ours that stands at this place."""
+        found = await self._connection.execute(select(_outbox).where(_outbox.c.channel == channel, _outbox.c.ts == ts))
+        row = found.first()
+        return _message(row) if row else None
+
+    async def of_answer(self, answer_id: str) -> list[Message]:
+        """The messages that show an answer, in order."""
+        rows = await self._connection.execute(
+            select(_outbox).where(_outbox.c.answer_id == answer_id).order_by(_outbox.c.seq)
+        )
+        return [_message(row) for row in rows]
+
+    async def of_work(self, work_id: str) -> list[Message]:
+        rows = await self._connection.execute(
+            select(_outbox).where(_outbox.c.work_id == work_id).order_by(_outbox.c.seq)
+        )
+        return [_message(row) for row in rows]

@@ -1,0 +1,227 @@
+"""What storage hands out and takes in: frozen records, and the words their states are written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """How far a run is; the names are the contract's."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REFUSED = "refused"
+
+
+class Lane(StrEnum):
+    """Content and code do not read each other's answers unless a person hands one over."""
+
+    CONTENT = "content"
+    CODE = "code"
+
+
+class Kind(StrEnum):
+    """What a message of ours is; other programs read it in the metadata."""
+
+    ROOT = "root"
+    CARD = "card"
+    ANSWER = "answer"
+    NOTES = "notes"
+    REVIEW = "review"
+    VERDICT = "verdict"
+    NOTICE = "notice"
+
+
+class VerdictKind(StrEnum):
+    """What a reviewer said."""
+
+    APPROVE = "approve"
+    SEND_BACK = "send_back"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Letter:
+    """Something that came in and must be handled exactly once."""
+
+    key: str
+    kind: str
+    line: str
+    body: dict[str, Any]
+    received_at: datetime
+    seq: int = 0
+    tries: int = 0
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """One piece of work: one Slack thread with its brief."""
+
+    id: str
+    team: str
+    channel: str
+    brief: str
+    opened_by: str
+    opened_at: datetime
+    thread_ts: str | None = None
+    in_human_thread: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One execution of one stage in a work."""
+
+    id: str
+    work_id: str
+    request_key: str
+    stage: str
+    lane: Lane
+    state: RunState
+    asked_by: str
+    entrance: str
+    asked_at: datetime
+    note: str = ""
+    target_id: str | None = None
+    revises: bool = False
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    epoch: int = 0
+    cancel_by: str | None = None
+    route: dict[str, Any] | None = None
+    model: str | None = None
+    served_id: str | None = None
+    stop_reason: str | None = None
+    attempts: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    estimated: bool = False
+    cost_usd: float | None = None
+    error_code: str | None = None
+    error: str | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredContext:
+    """Exactly what the model of a run saw."""
+
+    run_id: str
+    system: str
+    prompt: str
+    manifest: dict[str, Any]
+    made_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a run made, or a message a person pointed at; never changed."""
+
+    id: str
+    work_id: str
+    run_id: str | None
+    stage: str
+    lane: Lane
+    number: int
+    text: str
+    sha256: str
+    made_at: datetime
+    notes: str = ""
+    decision: str = "none"
+    verdict: str | None = None
+    about_id: str | None = None
+    author: str | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """A message of ours: planned before it is sent, found again by its slot."""
+
+    slot: str
+    work_id: str
+    kind: Kind
+    team: str
+    channel: str
+    body: dict[str, Any]
+    planned_at: datetime
+    run_id: str | None = None
+    answer_id: str | None = None
+    person: str | None = None
+    revision: int = 1
+    shown: int = 0
+    ts: str | None = None
+    digest: str | None = None
+    given_up: str | None = None
+    sent_at: datetime | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Review:
+    """The gate of one final answer. Its state is derived from its verdicts, never stored."""
+
+    answer_id: str
+    run_id: str
+    work_id: str
+    asked_by: str
+    authors: tuple[str, ...]
+    opened_at: datetime
+    expires_at: datetime | None = None
+    remind_at: datetime | None = None
+    reminded: int = 0
+    handed_on_at: datetime | None = None
+    reason_wanted_from: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What one reviewer said of one answer, and how we know."""
+
+    answer_id: str
+    person: str
+    kind: VerdictKind
+    via: str
+    request_key: str
+    evidence: dict[str, Any]
+    at: datetime
+    emoji: str | None = None
+    ledger_seq: int = 0
+    seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One line of the ledger, before it is chained."""
+
+    team: str
+    at: datetime
+    who: str
+    what: str
+    body: dict[str, Any]
+    work_id: str | None = None
+    run_id: str | None = None
+    answer_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chained:
+    """One line of the ledger as it stands in the chain."""
+
+    seq: int
+    team: str
+    at: datetime
+    who: str
+    what: str
+    body: str
+    previous: str
+    hash: str
+    work_id: str | None = None
+    run_id: str | None = None
+    answer_id: str | None = None

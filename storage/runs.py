@@ -1,0 +1,112 @@
+"""Runs and the contexts they had."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import Lane, Run, RunState, StoredContext
+from storage.rows import record, values
+from storage.upsert import insert_or_ignore
+
+_runs, _contexts = tables.runs, tables.contexts
+_OPEN = (RunState.QUEUED, RunState.RUNNING)
+
+
+def _run(row: Row[Any]) -> Run:
+    return record(Run, row, lane=Lane(row.lane), state=RunState(row.state))
+
+
+class Runs:
+    """Runs by id, by request, by work; every change of state is a compare-and-set."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, run: Run) -> bool:
+        """Put a run in line; False when its request already made one."""
+        return await insert_or_ignore(self._connection, _runs, **values(run))
+
+    async def get(self, run_id: str) -> Run | None:
+        row = (await self._connection.execute(select(_runs).where(_runs.c.id == run_id))).first()
+        return _run(row) if row else None
+
+    async def of_work(self, work_id: str) -> list[Run]:
+        """All runs of a work, in the order they were asked for."""
+        rows = await self._connection.execute(select(_runs).where(_runs.c.work_id == work_id).order_by(_runs.c.seq))
+        return [_run(row) for row in rows]
+
+    async def open_of_work(self, work_id: str) -> list[Run]:
+        return [run for run in await self.of_work(work_id) if run.state in _OPEN]
+
+    async def next_in_line(self, *, without: Collection[str] = (), limit: int = 100) -> list[Run]:
+        """Queued runs whose thread has nothing open before them, oldest first."""
+        earlier = _runs.alias("earlier")
+        waits = (
+            select(earlier.c.seq)
+            .where(earlier.c.work_id == _runs.c.work_id, earlier.c.seq < _runs.c.seq, earlier.c.state.in_(_OPEN))
+            .exists()
+        )
+        ready = select(_runs).where(_runs.c.state == RunState.QUEUED, ~waits)
+        if without:
+            ready = ready.where(_runs.c.id.not_in(list(without)))
+        return [_run(row) for row in await self._connection.execute(ready.order_by(_runs.c.seq).limit(limit))]
+
+    async def begin(self, run_id: str, *, at: datetime) -> Run | None:
+        """Queued becomes running under a new epoch, which fences off every older holder; None if it was not queued."""
+        rows = await self._connection.execute(
+            update(_runs)
+            .where(_runs.c.id == run_id, _runs.c.state == RunState.QUEUED)
+            .values(state=RunState.RUNNING, started_at=at, epoch=_runs.c.epoch + 1)
+            .returning(_runs)
+        )
+        row = rows.first()
+        return _run(row) if row else None
+
+    async def leave(self, run: Run, state: RunState, *, at: datetime, **facts: Any) -> bool:
+        """A running run ends in a state; False when it is not ours any more (another epoch, or ended)."""
+        done = await self._connection.execute(
+            update(_runs)
+            .where(_runs.c.id == run.id, _runs.c.epoch == run.epoch, _runs.c.state == RunState.RUNNING)
+            .values(state=state, ended_at=at, **facts)
+        )
+        return done.rowcount == 1
+
+    async def note_facts(self, run: Run, **facts: Any) -> None:
+        """Remember facts about a running run, while it is ours."""
+        await self._connection.execute(
+            update(_runs).where(_runs.c.id == run.id, _runs.c.epoch == run.epoch).values(**facts)
+        )
+
+    async def cancel(self, run_id: str, *, by: str, at: datetime) -> Run | None:
+        """An open run is cancelled at once; whoever works on it finds it gone. None if it was over."""
+        rows = await self._connection.execute(
+            update(_runs)
+            .where(_runs.c.id == run_id, _runs.c.state.in_(_OPEN))
+            .values(state=RunState.CANCELLED, cancel_by=by, ended_at=at)
+            .returning(_runs)
+        )
+        row = rows.first()
+        return _run(row) if row else None
+
+    async def back_in_line(self, *, only: str | None = None) -> list[str]:
+        """Runs that were running when the process died, or one that is parked, wait again."""
+        change = update(_runs).where(_runs.c.state == RunState.RUNNING)
+        if only is not None:
+            change = change.where(_runs.c.id == only)
+        rows = await self._connection.execute(change.values(state=RunState.QUEUED).returning(_runs.c.id))
+        return [row.id for row in rows]
+
+    async def keep_context(self, context: StoredContext) -> None:
+        """Remember what the model is about to see; the last attempt's is what counts."""
+        await self._connection.execute(_contexts.delete().where(_contexts.c.run_id == context.run_id))
+        await self._connection.execute(_contexts.insert().values(**values(context)))
+
+    async def context(self, run_id: str) -> StoredContext | None:
+        row = (await self._connection.execute(select(_contexts).where(_contexts.c.run_id == run_id))).first()
+        return record(StoredContext, row) if row else None

@@ -1,0 +1,41 @@
+"""Works: each is one thread with its brief."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import Work
+from storage.rows import record, values
+from storage.upsert import insert_or_ignore
+
+_works = tables.works
+
+
+class Works:
+    """Works by id and by thread."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def open(self, work: Work) -> bool:
+        """Remember a new work; False when its thread has one already."""
+        return await insert_or_ignore(self._connection, _works, **values(work))
+
+    async def get(self, work_id: str) -> Work | None:
+        row = (await self._connection.execute(select(_works).where(_works.c.id == work_id))).first()
+        return record(Work, row) if row else None
+
+    async def in_thread(self, team: str, channel: str, thread_ts: str) -> Work | None:
+        found = await self._connection.execute(
+            select(_works).where(_works.c.team == team, _works.c.channel == channel, _works.c.thread_ts == thread_ts)
+        )
+        row = found.first()
+        return record(Work, row) if row else None
+
+    async def rooted(self, work_id: str, thread_ts: str) -> None:
+        """The work's root has its place in Slack now."""
+        await self._connection.execute(
+            update(_works).where(_works.c.id == work_id, _works.c.thread_ts.is_(None)).values(thread_ts=thread_ts)
+        )
