@@ -1,0 +1,109 @@
+"""Which answers of a thread a run may read: the newest that fit, by lane and lineage (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from handlers.answers import number, read_answer
+from handlers.context import Item
+from handlers.stack import StageName
+from handlers.stages import REVISE, STAGES, Reads, Stage, is_text
+from storage.records import Answer, Lane, Run, Work
+
+MESSAGE = "message"
+"""The stage of an answer that no run made: a message somebody pointed at."""
+
+
+def stage_of(run: Run) -> Stage:
+    return REVISE if run.revises else STAGES[StageName(run.stage)]
+
+
+def title(answer: Answer) -> str:
+    """What people call an answer: "draft 1", "critique 2", "message"."""
+    if answer.stage == MESSAGE:
+        return "message"
+    made = {StageName.SCOUT: "scout notes", StageName.IMPLEMENT: "patch"}.get(StageName(answer.stage), answer.stage)
+    return f"{made} {answer.number}"
+
+
+def counts_as_text(answer: Answer) -> bool:
+    """Whether polish and final may take it up as the text."""
+    return answer.stage == MESSAGE or is_text(StageName(answer.stage))
+
+
+def newest_text(answers: Sequence[Answer], lane: Lane) -> Answer | None:
+    """The text of a lane that nothing has superseded."""
+    return next((a for a in reversed(answers) if a.lane is lane and counts_as_text(a)), None)
+
+
+def lane_for(stage: StageName, *, target: Answer | None, answers: Sequence[Answer], in_thread: bool) -> Lane:
+    """Code for implement; else the lane of what was pointed at, or of the newest answer when asked in the thread."""
+    if stage is StageName.IMPLEMENT:
+        return Lane.CODE
+    if stage is StageName.SCOUT or (target is None and (not in_thread or not answers)):
+        return Lane.CONTENT
+    return (target or answers[-1]).lane
+
+
+def target_of(run: Run, answers: Sequence[Answer]) -> Answer | None:
+    """The one text a run works on: what a person pointed at, else the newest text of its lane."""
+    if run.target_id is not None:
+        return next((a for a in answers if a.id == run.target_id), None)
+    if Reads.TARGET not in stage_of(run).reads:
+        return None
+    return newest_text(answers, run.lane)
+
+
+def critiques_of(text: Answer, answers: Sequence[Answer]) -> list[Answer]:
+    """The critiques that read exactly this text; those of its predecessors are stale."""
+    return [a for a in answers if a.stage == StageName.CRITIQUE and a.about_id == text.id]
+
+
+def material(run: Run, work: Work, answers: Sequence[Answer]) -> list[Item]:
+    """Everything that crosses into a run's context, in the order its stage reads it."""
+    stage = stage_of(run)
+    target = target_of(run, answers)
+    items: list[Item] = []
+    for reads in stage.reads:
+        items += _crossing(reads, stage, run, work, answers, target)
+    return items
+
+
+def _crossing(
+    reads: Reads, stage: Stage, run: Run, work: Work, answers: Sequence[Answer], target: Answer | None
+) -> list[Item]:
+    match reads:
+        case Reads.BRIEF:
+            return [Item(reads=reads, title="brief", text=work.brief, author=work.opened_by)] if work.brief else []
+        case Reads.TARGET | Reads.PLAN:
+            return [_item(reads, target)] if target else []
+        case Reads.SCOUT_NOTES:
+            notes = [a for a in answers if a.stage == StageName.SCOUT and a.lane is Lane.CONTENT]
+            return [_item(reads, notes[-1])] if notes else []
+        case Reads.CRITIQUES:
+            critiques = critiques_of(target, answers) if target else []
+            newest_only = stage.name is StageName.POLISH
+            return [_item(reads, c) for c in (critiques[-1:] if newest_only else critiques)]
+        case Reads.FINDINGS:
+            return _findings(critiques_of(target, answers)) if target else []
+        case Reads.NOTE:
+            return [Item(reads=reads, title="note", text=run.note, author=run.asked_by)] if run.note else []
+        case Reads.SOURCES | Reads.EVIDENCE:
+            return []
+
+
+def _item(reads: Reads, answer: Answer) -> Item:
+    return Item(reads=reads, title=title(answer), text=answer.text, answer_id=answer.id, author=answer.author)
+
+
+def _findings(critiques: Sequence[Answer]) -> list[Item]:
+    """The open findings of a text, each with its number in the thread."""
+    items = []
+    for critique in critiques:
+        found = read_answer(StageName.CRITIQUE, critique.text).findings
+        labels = number(found, critique.number)
+        lines = [f"{label} {finding.text}" for label, finding in zip(labels, found, strict=True)]
+        text = "\n".join(lines) if lines else critique.text
+        named = f"findings of {title(critique)}"
+        items.append(Item(reads=Reads.FINDINGS, title=named, text=text, answer_id=critique.id))
+    return items

@@ -1,0 +1,266 @@
+"""Every sentence the bot says in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.figures import clock, count, duration, money, short, tokens
+from handlers.material import title
+from handlers.stack import StageName
+from handlers.words import Body, Button, Line, Span, Who, bold, code, line, people
+from storage.records import Answer, Run, RunState, Work
+
+BOT = "@Countersign"
+_SHOWN_BRIEF = 2_400
+
+
+def root(work: Work, run: Run) -> Body:
+    """The message a thread hangs from: the brief, and who asked for what."""
+    brief = work.brief if len(work.brief) <= _SHOWN_BRIEF else work.brief[:_SHOWN_BRIEF].rstrip() + " …"
+    cut = " · the brief is longer than shown here; all of it crosses" if brief is not work.brief else ""
+    return Body(
+        lines=(line(brief), line(f"{run.stage} for ", Who(person=run.asked_by), cut, small=True)),
+        fallback=f"{run.stage}: a new piece of work",
+        facts={"stage": run.stage},
+    )
+
+
+# cards
+
+
+def queued(run: Run, *, ahead: int = 0) -> Body:
+    wait = f"after {count(ahead, 'run')} of this thread" if ahead else "starting"
+    return _card(run, RunState.QUEUED, [line(bold(name_of(run)), f" · queued · {wait}")])
+
+
+def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: str) -> Body:
+    """The heartbeat."""
+    now = f" · {word} · {model}, {duration(seconds)} so far"
+    return _card(run, RunState.RUNNING, [line(bold(name_of(run)), now), line(why, *_read(read), small=True)])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a card tells of a run that gave an answer."""
+
+    model: str
+    tried: tuple[str, ...]
+    seconds: float
+    tokens: int | None
+    estimated: bool
+    usd: float | None
+    why: str
+    read: str
+    remark: str = ""
+    done: str = "answered"
+
+
+def answered(run: Run, outcome: Outcome) -> Body:
+    figures = f" in {duration(outcome.seconds)}"
+    if outcome.tokens is not None:
+        figures += f" · {tokens(outcome.tokens, estimated=outcome.estimated)}"
+    if outcome.usd is not None:
+        figures += f"{', ' if outcome.tokens is not None else ' · '}{money(outcome.usd)}"
+    who: list[str | Span] = [outcome.model]
+    if outcome.tried:
+        who = [bold(f"{outcome.model} for {outcome.tried[0]}"), f", {outcome.tried[1]}"]
+    lines = [line(bold(name_of(run)), f" · {outcome.done} · ", *who, figures)]
+    if outcome.remark:
+        lines.append(line(outcome.remark))
+    return _card(run, RunState.ANSWERED, [*lines, line(outcome.why, *_read(outcome.read), small=True)])
+
+
+def failed(run: Run, sentence: str) -> Body:
+    return _card(run, RunState.FAILED, [line(bold(name_of(run)), f" · failed · {sentence}")])
+
+
+def cancelled(run: Run, by: str) -> Body:
+    return _card(run, RunState.CANCELLED, [line(bold(name_of(run)), " · cancelled by ", Who(person=by))])
+
+
+def refused(run: Run, sentence: str) -> Body:
+    return _card(run, RunState.REFUSED, [line(bold(name_of(run)), f" · not started · {sentence}")])
+
+
+def name_of(run: Run) -> str:
+    return "revise" if run.revises else run.stage
+
+
+def _read(read: str) -> list[str]:
+    return [f" · read: {read}"] if read else []
+
+
+def _card(run: Run, state: RunState, lines: list[Line]) -> Body:
+    return Body(
+        lines=tuple(lines),
+        fallback=f"{name_of(run)}: {state.value}",
+        facts={"stage": run.stage, "state": state.value},
+    )
+
+
+# answers
+
+
+def part(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: int, buttons: bool) -> Body:
+    """A piece of an answer; the buttons stand under its last one."""
+    label = (line(f"{title(answer)}, part {number} of {of}", small=True),) if of > 1 else ()
+    return Body(
+        lines=label,
+        answer=tuple(blocks),
+        buttons=_buttons(answer) if buttons else (),
+        fallback=f"{title(answer)}" + (f", part {number} of {of}" if of > 1 else ""),
+        facts={"stage": answer.stage, "sha256": answer.sha256, "part": number, "parts": of},
+    )
+
+
+def notes(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: int) -> Body:
+    what = "owner's notes" if answer.stage == StageName.FINAL else "what changed"
+    return Body(
+        lines=(line(f"{what} · not part of the text", small=True),),
+        answer=tuple(blocks),
+        fallback=f"{title(answer)}: {what}",
+        facts={"stage": answer.stage, "sha256": answer.sha256, "part": number, "parts": of},
+    )
+
+
+def _buttons(answer: Answer) -> tuple[Button, ...]:
+    seen = Button(action="context", label="What did it see?", value=answer.id)
+    if answer.stage == StageName.CRITIQUE:
+        return (seen,)
+    critique = Button(action="critique", label="Critique", value=answer.id)
+    if answer.stage == StageName.SCOUT:
+        return (critique, seen)
+    return (
+        critique,
+        Button(action="revise", label="Revise", value=answer.id),
+        Button(action="final", label="Final", value=answer.id),
+        seen,
+    )
+
+
+# refusals and help, for the person who asked
+
+
+def plain(*lines: str | Line, fallback: str = "A word from Countersign", state: str | None = None) -> Body:
+    """A notice in the bot's own words."""
+    spoken = tuple(one if isinstance(one, Line) else line(one) for one in lines)
+    return Body(lines=spoken, fallback=fallback, facts={"state": state} if state else {})
+
+
+def broke(reference: str) -> str:
+    return (
+        f"Something broke on our side (reference {reference}). Nothing was lost: `{BOT} again`, "
+        "or tell the operator the reference."
+    )
+
+
+def help_text(prefix: str) -> Body:
+    """What can be asked for, and where."""
+    command = f"/{prefix}draft"
+    return plain(
+        line(bold("Start work in a channel: "), code(f"{command} <brief>"), " (also scout, implement, final)"),
+        line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
+        line("Stages: scout, draft, revise, critique, implement, polish, final."),
+        line("Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this."),
+        line("A final text counts only after a reviewer's reaction on exactly that text.", small=True),
+        fallback="What you can ask Countersign for",
+    )
+
+
+def status(runs: Sequence[tuple[Run, float]], reviews: Sequence[str], usd: float | None) -> Body:
+    """How each run of a thread is doing; `runs` come with the seconds they took or have taken so far."""
+    if not runs:
+        return plain(f"Nothing has been asked for in this thread yet. Try `{BOT} draft …`.", fallback="Status")
+    lines = [
+        line(bold(name_of(run)), f" · {run.state.value} · {run.model or 'no model yet'} · {duration(seconds)}")
+        for run, seconds in runs[-12:]
+    ]
+    lines += [line(sentence) for sentence in reviews]
+    if usd:
+        lines.append(line(f"thread so far {money(usd)}", small=True))
+    return plain(*lines, fallback="Status of this thread")
+
+
+# the gate
+
+
+def review_card(  # noqa: PLR0913  each is a fact people need on this card
+    answer: Answer,
+    *,
+    state: str,
+    reviewers: Sequence[str],
+    groups: Sequence[str],
+    approve: str,
+    send_back: str,
+    asked_by: str,
+    solo: bool,
+    quorum: int,
+    approved_by: Sequence[str],
+    spent: float | None,
+    remark: str = "",
+) -> Body:
+    """Who may approve exactly what, and how."""
+    cost = f" · thread so far {money(spent)}" if spent else ""
+    head = {
+        "awaiting": "Waiting for a reviewer",
+        "approved": "Approved",
+        "changes_requested": "Sent back",
+        "superseded": "Superseded by a newer final",
+        "withdrawn": "Approval withdrawn, waiting for a reviewer",
+        "expired": "Expired without a decision",
+    }[state]
+    lines = [line(bold(head), f" · text {short(answer.sha256)}{cost}")]
+    if approved_by and quorum > 1:
+        lines.append(line(f"{len(approved_by)} of {quorum}: ", *people(approved_by)))
+    elif state == "approved":
+        lines.append(line("by ", *people(approved_by)))
+    if remark:
+        lines.append(line(remark))
+    if state in {"awaiting", "withdrawn"}:
+        lines.append(_how(reviewers, groups, approve, send_back, asked_by, solo=solo, quorum=quorum))
+    return Body(
+        lines=tuple(lines),
+        fallback=f"Review of text {short(answer.sha256)}: {head.lower()}",
+        facts={"stage": answer.stage, "state": state, "sha256": answer.sha256},
+    )
+
+
+def _how(
+    reviewers: Sequence[str],
+    groups: Sequence[str],
+    approve: str,
+    send_back: str,
+    asked_by: str,
+    *,
+    solo: bool,
+    quorum: int,
+) -> Line:
+    needed = f" {quorum} of them must agree." if quorum > 1 else ""
+    who = people(reviewers) + ([", " if reviewers else "", f"members of {', '.join(groups)}"] if groups else [])
+    spans: list[str | Span] = [
+        f"{approve} approves this text, {send_back} sends it back. Reviewers: ",
+        *who,
+        f".{needed} ",
+    ]
+    if solo:
+        spans.append("Solo mode: whoever asked may approve too.")
+    else:
+        spans += [Who(person=asked_by), " asked for it and cannot approve it."]
+    return line(*spans, small=True)
+
+
+def verdict(answer: Answer, state: str, *spoken: str | Span) -> Body:
+    """A change of a review's state, said aloud."""
+    return Body(
+        lines=(line(*spoken),),
+        fallback=f"Text {short(answer.sha256)}: {state.replace('_', ' ')}",
+        facts={"stage": answer.stage, "state": state, "sha256": answer.sha256},
+    )
+
+
+def approved_by(answer: Answer, who: Sequence[str], at: Any, head: str, *, solo: bool) -> Body:
+    mode = " (solo mode: by who asked for it)" if solo else ""
+    told = f": text {short(answer.sha256)}, {clock(at)}.{mode} Ledger {head[:12]}."
+    return verdict(answer, "approved", "Approved by ", *people(who, between=" and "), told)
