@@ -1,0 +1,1 @@
+"""The models of the stack: two wire formats over one careful HTTP client."""
