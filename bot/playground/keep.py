@@ -1,0 +1,49 @@
+"""Keeps the workspace in a file, so that a second start continues where the first ended."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+from bot.playground.shapes import Json
+from bot.playground.workspace import Workspace
+
+DEBOUNCE_SECONDS = 0.2
+
+
+class Keeper:
+    """Writes the whole state a moment after each change, atomically, and once more on close."""
+
+    def __init__(self, workspace: Workspace, path: Path) -> None:
+        self._workspace = workspace
+        self._path = path
+        self._due: asyncio.Task[None] | None = None
+        workspace.changed.append(self._changed)
+
+    def load(self) -> None:
+        if self._path.exists():
+            self._workspace.from_json(json.loads(self._path.read_text(encoding="utf-8")))
+
+    def _changed(self, _change: Json) -> None:
+        if self._due is None or self._due.done():
+            self._due = asyncio.ensure_future(self._soon())
+
+    async def _soon(self) -> None:
+        await asyncio.sleep(DEBOUNCE_SECONDS)
+        self.save()
+
+    def save(self) -> None:
+        text = json.dumps(self._workspace.to_json(), ensure_ascii=False)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._path.with_name(f".{self._path.name}.new")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
+
+    async def close(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            await asyncio.gather(self._due, return_exceptions=True)
+        self.save()
