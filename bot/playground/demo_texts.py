@@ -105,13 +105,13 @@ FINDINGS: tuple[tuple[str, str, str, str], ...] = (
     (
         "major",
         "mistakes can no longer reach our readers",
-        "a review makes a mistake less likely and cannot rule one out; the first that slips through is quoted back at us",
+        "a review makes a mistake less likely and rules none out; the first that slips through is quoted back at us",
         "promise what is certain: a person has read each text and agreed to it",
     ),
     (
         "major",
         "almost no time, so nobody needs to plan for it",
-        "nothing carries this, and it hides what readers with a deadline ask first: what happens until somebody answers",
+        "nothing carries this, and it hides what readers with a deadline ask: what happens until somebody answers",
         "say that a text waits for its reviewer, and ask people to leave time for that",
     ),
     (
