@@ -6,8 +6,8 @@ from typing import Any
 
 from bot.playground.interactions import Answered, Interactions, filled
 from bot.playground.people import Person
-from bot.playground.shapes import Json, Message, View
-from bot.playground.wording import as_rich_text, as_slack_keeps_it
+from bot.playground.shapes import Json, Message, SlackError, View
+from bot.playground.wording import as_slack_keeps_it, in_command
 from bot.playground.workspace import Workspace
 
 Wait = Callable[[Callable[[], Any], float], Awaitable[Any]]
@@ -20,7 +20,7 @@ class Actor:
     person: Person
     workspace: Workspace
     interactions: Interactions
-    appears: Wait  # waits for a condition, gives None when it did not come true in time
+    appears: Wait  # waits for a condition, some seconds at most, and gives what it gave last
 
     @property
     def id(self) -> str:
@@ -28,7 +28,9 @@ class Actor:
 
     async def command(self, command: str, text: str = "", *, channel: str = "launch") -> Answered:
         """Types a slash command into a channel."""
-        return await self.interactions.command(self.person, command, text, self.workspace.channel(channel))
+        names = {person.id: person.name for person in self.workspace.people.values()}
+        place = self.workspace.channel(channel)
+        return await self.interactions.command(self.person, command, in_command(text, names), place)
 
     async def says(self, text: str, *, channel: str = "launch", thread_ts: str | None = None) -> Message:
         """Posts a message. `<@UBOT>` mentions the app, any other token stands as given."""
@@ -46,12 +48,15 @@ class Actor:
         self.workspace.unreact(self._now(message), self.person.id, name)
 
     async def edits(self, message: Message, text: str) -> Message:
-        """Changes a message; a person changes their own."""
-        kept = as_slack_keeps_it(text)
-        return self.workspace.edit(self._now(message), by=self.person.id, text=kept, blocks=as_rich_text(kept))
+        """Changes a message of one's own; Slack lets nobody change another's."""
+        if message.user != self.id:
+            raise SlackError("cant_update_message")
+        return self.workspace.rewrites(self._now(message), as_slack_keeps_it(text))
 
     async def deletes(self, message: Message) -> None:
         """Takes a message away: one's own, or anything as an admin."""
+        if message.user != self.id and not self.person.is_admin:
+            raise SlackError("cant_delete_message")
         self.workspace.delete(self._now(message))
 
     async def clicks(self, action: str, where: Message | View) -> Answered:
@@ -65,6 +70,8 @@ class Actor:
     async def uses_shortcut(self, callback_id: str, message: Message) -> View | None:
         """Picks a message shortcut, and waits for the modal that the app opens; None if it opens none."""
         answered = await self.interactions.shortcut(self.person, callback_id, self._now(message))
+        if not answered.ok:
+            return None
         views = self.workspace.views
         found = await self.appears(lambda: views.opened_by(answered.trigger_id), views.trigger_seconds)
         return found if isinstance(found, View) else None

@@ -7,12 +7,12 @@ from typing import Any
 from bot.playground.blocks_check import check_message_blocks
 from bot.playground.blocks_kept import kept_blocks
 from bot.playground.channels import Channel
-from bot.playground.delivery import Ack, Delivery, Kind
+from bot.playground.delivery import Delivery, Kind
 from bot.playground.methods_more import checked_view
 from bot.playground.people import APP_ID, TEAM, Person
 from bot.playground.response_urls import ResponseUrls
 from bot.playground.safety import Safety
-from bot.playground.shapes import Json, Message, View
+from bot.playground.shapes import Json, Message, SlackError, View
 from bot.playground.wording import as_slack_keeps_it
 from bot.playground.workspace import Workspace
 
@@ -58,33 +58,40 @@ class Interactions:
             "response_url": response_url, "trigger_id": trigger.id,
         }  # fmt: skip
         ack = await self.delivery.once(Kind.COMMAND, payload)
-        self._show_problem(person, ack, command)
-        if ack.ok and (ack.body.get("text") or ack.body.get("blocks")):
-            self._show_ack(person, channel, ack.body, f"{command} {text}".strip())
+        problem = ack.problem
+        if ack.body.get("text") or ack.body.get("blocks"):
+            problem = self._show_ack(person, channel, ack.body, f"{command} {text}".strip())
+        self._show_problem(person, problem, command)
         return Answered(
             text=str(ack.body.get("text", "")),
             response_type=str(ack.body.get("response_type", "ephemeral")),
             blocks=list(ack.body.get("blocks") or ()),
-            problem=ack.problem,
+            problem=problem,
             trigger_id=trigger.id,
             response_url=response_url,
         )
 
-    def _show_problem(self, person: Person, ack: Ack, what: str) -> None:
-        if ack.problem:
-            self.workspace.tell({"type": "toast", "text": f"{what} failed: {ack.problem}", "as": person.id})
+    def _show_problem(self, person: Person, problem: str, what: str) -> None:
+        if problem:
+            self.workspace.tell({"type": "toast", "text": f"{what} failed: {problem}", "as": person.id})
 
-    def _show_ack(self, person: Person, channel: Channel, body: Json, typed: str) -> None:
-        self.safety.answered(body, f"the ack of {typed}")
+    def _show_ack(self, person: Person, channel: Channel, body: Json, typed: str) -> str:
+        """Shows the ack's words, and gives the problem if Slack cannot."""
+        visible = body.get("response_type") == "in_channel"
+        self.safety.answered(body, f"the ack of {typed}", visible=visible)
         content: dict[str, Any] = {"text": as_slack_keeps_it(str(body.get("text", "")))}
         if blocks := body.get("blocks"):
-            check_message_blocks(blocks)
+            try:
+                check_message_blocks(blocks)
+            except SlackError as refusal:
+                return refusal.error
             content["blocks"] = kept_blocks(blocks)
-        if body.get("response_type") == "in_channel":  # then the typed command shows, too
+        if visible:  # then the typed command shows, too
             self.workspace.says(person, channel, as_slack_keeps_it(typed))
             self.workspace.post(channel, **self.workspace.bot_fields(), **content)
         else:
             self.workspace.whisper(person.id, channel.id, **content)
+        return ""
 
     async def click(self, person: Person, message: Message, element: Json, chosen: Json | None = None) -> Answered:
         """A button pressed (or an option `chosen`) in a message."""
@@ -98,11 +105,12 @@ class Interactions:
         payload = self._interaction("block_actions", person) | {
             "container": container,
             "channel": _named(channel),
-            "message": {key: value for key, value in message.items() if key not in {"channel", "to"}},
             "state": {"values": {}},
             "response_url": self.response_urls.new(person.id, channel.id, message),
             "actions": [_action(element, chosen)],
         }
+        if not message.get("is_ephemeral"):  # the app is not shown what it whispered
+            payload["message"] = {key: value for key, value in message.items() if key != "channel"}
         return await self._interact(person, payload, "The button")
 
     async def click_in_view(self, person: Person, view: View, element: Json, chosen: Json | None = None) -> Answered:
@@ -135,9 +143,11 @@ class Interactions:
         }
         ack = await self.delivery.once(Kind.INTERACTION, payload)
         if ack.problem:
-            self._show_problem(person, ack, "The form")
             return Answered(problem=ack.problem, view=view)
-        return self._respond(person, view, ack.body)
+        try:
+            return self._respond(person, view, ack.body)
+        except SlackError as refusal:  # a view that Slack would not show
+            return Answered(problem=refusal.error, view=view)
 
     def _respond(self, person: Person, view: View, body: Json) -> Answered:
         views = self.workspace.views
@@ -150,8 +160,10 @@ class Interactions:
                 views.push_as_answer(person.id, checked_view(pushed))
             case {"response_action": "clear"}:
                 views.close_all(person.id)
-            case _ if views.current(person.id) == view:  # not when it was replaced in the meantime
+            case _ if (current := views.current(person.id)) and current.id == view.id:
                 views.close(view)
+            case _:
+                pass
         return Answered(view=views.current(person.id))
 
     async def close(self, person: Person, view: View) -> None:
@@ -171,7 +183,7 @@ class Interactions:
 
     async def _interact(self, person: Person, payload: Json, what: str) -> Answered:
         ack = await self.delivery.once(Kind.INTERACTION, payload)
-        self._show_problem(person, ack, what)
+        self._show_problem(person, ack.problem, what)
         return Answered(
             problem=ack.problem,
             trigger_id=payload["trigger_id"],

@@ -14,7 +14,7 @@ from bot.playground.actors import Actor
 from bot.playground.interactions import Answered, Interactions
 from bot.playground.people import BOT, BOT_ID, Person
 from bot.playground.shapes import Json, Message, SlackError, View
-from bot.playground.wording import as_rich_text, typed
+from bot.playground.wording import typed
 from bot.playground.workspace import Workspace
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -104,10 +104,7 @@ class Page:
         """Only this machine's own page: other names for this address (DNS rebinding) and other origins are refused."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            origin = request.headers.get("Origin")
-            if urlsplit(f"//{request.host}").hostname not in LOOPBACK or (
-                origin is not None and urlsplit(origin).netloc != request.host
-            ):
+            if not _own(request.host, request.headers.get("Origin")):
                 return web.json_response({"ok": False, "error": "Only the playground's own page may ask."}, status=403)
             return await handler(request)
 
@@ -247,7 +244,9 @@ class Page:
     async def _submit(self, actor: Actor, deed: Json) -> Json:
         view = self.workspace.views.get(str(deed["view_id"]))
         answered = await self.interactions.submit(actor.person, view, deed.get("values") or {})
-        return _told(answered) | ({"errors": answered.errors} if answered.errors else {})
+        if answered.problem:  # the form is still open and shows it
+            raise NotDoneError(f"The form was not taken: {answered.problem}.")
+        return {"errors": answered.errors} if answered.errors else {}
 
     async def _close(self, actor: Actor, deed: Json) -> Json:
         await actor.closes(self.workspace.views.get(str(deed["view_id"])))
@@ -267,8 +266,8 @@ class Page:
         message = self._message(deed)
         if message.user != actor.id:
             raise NotDoneError("Only its author can edit that message.")
-        kept = typed(str(deed["text"]), {person.name: person.id for person in self.workspace.people.values()})
-        self.workspace.edit(message, by=actor.id, text=kept, blocks=as_rich_text(kept))
+        names = {person.name: person.id for person in self.workspace.people.values()}
+        self.workspace.rewrites(message, typed(str(deed["text"]), names))
         return {}
 
     async def _home(self, actor: Actor, _deed: Json) -> Json:
@@ -297,10 +296,16 @@ DEEDS: dict[str, Deed] = {
 }
 
 
+def _own(host: str, origin: str | None) -> bool:
+    try:
+        return urlsplit(f"//{host}").hostname in LOOPBACK and (origin is None or urlsplit(origin).netloc == host)
+    except ValueError:  # not the name of any host
+        return False
+
+
 def _told(answered: Answered) -> Json:
-    if answered.problem:
-        raise NotDoneError(f"Countersign did not answer in time: {answered.problem}.")
-    return {}
+    """The person hears of a problem by a toast, as in Slack; it is no fault of the page's request."""
+    return {"problem": answered.problem} if answered.problem else {}
 
 
 def _person(person: Person) -> Json:

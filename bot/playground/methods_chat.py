@@ -21,7 +21,7 @@ LOADING_MESSAGES = 10
 def post_message(workspace: Workspace, args: Args) -> Json:
     channel = channel_to_write(workspace, args)
     thread_ts = _thread(workspace, channel, args)
-    content = _content(args)
+    content = {"text": "", **_content(args)}
     if thread_ts and args.flag("reply_broadcast"):
         content["subtype"] = "thread_broadcast"
     message = workspace.post(channel, thread_ts=thread_ts, **workspace.bot_fields(), **content)

@@ -51,14 +51,17 @@ class ResponseUrls:
         if address.uses >= USES:
             raise SlackError("used_url")
         address.uses += 1
-        self.safety.answered(body, "response_url")
+        original = address.message if body.get("replace_original") else None
+        edited = original if original and not original.get("is_ephemeral") else None
+        visible = body.get("response_type") == "in_channel"
         if body.get("delete_original"):
             self._delete(address)
             return
+        self.safety.answered(body, "response_url", visible=visible, edited=edited)
         content = _content(body)
-        if body.get("replace_original") and address.message:
+        if original:
             self._replace(address, content)
-        elif body.get("response_type") == "in_channel":
+        elif visible:
             channel = self.workspace.channels[address.channel]
             content |= {"metadata": body["metadata"]} if body.get("metadata") else {}
             # item_user is absent from reactions to such a message, so it is marked

@@ -44,9 +44,11 @@ class Safety:
         for sentence in _offences(self._workspace, call.method, Args(call.args)):
             self._found(f"{call.method}: {sentence}")
 
-    def answered(self, body: Json, how: str) -> None:
-        """What the app answered by another way: an ack, or a response_url."""
-        for sentence in (*_in_text(Args(body)), *_in_blocks(body.get("blocks"))):
+    def answered(self, body: Json, how: str, *, visible: bool, edited: Message | None = None) -> None:
+        """What the app answered by an ack or a response_url: to everybody, to one, or in place of a message."""
+        method = "chat.update" if edited else "chat.postMessage" if visible else "chat.postEphemeral"
+        place = {"channel": edited.channel, "ts": edited.ts} if edited else {}
+        for sentence in _post(self._workspace, method, Args(body | place)):
             self._found(f"{how}: {sentence}")
 
     def _changed(self, change: Json) -> None:

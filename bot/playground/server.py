@@ -1,10 +1,8 @@
 """A small Slack of our own: its parts put together behind one address."""
 
-import asyncio
-import contextlib
 import secrets
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -15,23 +13,24 @@ from aiohttp import web
 from bot.playground.actors import Actor
 from bot.playground.channels import Channel
 from bot.playground.delivery import Ack, Delivery, Kind, Retry
+from bot.playground.doors import Doors
 from bot.playground.faults import Call, Fault, Faults
 from bot.playground.interactions import Interactions
 from bot.playground.keep import Keeper
 from bot.playground.live import Page
-from bot.playground.people import Person
+from bot.playground.people import BOT, Person
 from bot.playground.response_urls import ResponseUrls
 from bot.playground.safety import Safety
-from bot.playground.shapes import Json, Message, SlackError, View
+from bot.playground.shapes import Json, Message, View
 from bot.playground.signed_http import SignedHttp
 from bot.playground.socket_mode import SocketMode
-from bot.playground.web_api import WebApi, cut
+from bot.playground.waiting import Watch
+from bot.playground.web_api import WebApi
 from bot.playground.workspace import Workspace
 
 __all__ = ["Call", "Fault", "Message", "Person", "Playground", "View"]
 
 T = TypeVar("T")
-POLL_SECONDS = 0.1  # for conditions that look at something else than Slack
 DUMPED = 12  # messages shown when a wait ends in vain
 MOST_BYTES = 8 * 1024 * 1024
 
@@ -60,8 +59,7 @@ class Playground:
         self.signing_secret = secrets.token_hex(16)
         self.violations: list[str] = []
         self.workspace = Workspace(trigger_seconds=trigger_seconds)
-        self.workspace.changed.append(self._wake)
-        self._wakers: set[asyncio.Event] = set()
+        self._watch = Watch(self.workspace)
         self._safety = Safety(self.workspace, self._violated)
         self._sockets = SocketMode(workspace=self.workspace, ack_seconds=ack_seconds, connected=self._state_changed)
         self._http: SignedHttp | None = None
@@ -90,7 +88,8 @@ class Playground:
         if self._keeper:
             self._keeper.load()
             self._safety.remember()
-        self._session = aiohttp.ClientSession()
+        # A connection each: one kept alive may be closed by the app just as the next payload goes out.
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, limit=0))
         self._runner = web.AppRunner(
             self._application(), handler_cancellation=True, shutdown_timeout=1.0, access_log=None
         )
@@ -119,9 +118,8 @@ class Playground:
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_route("*", "/api/{method}", self._api.answer)
         app.router.add_get("/link", self._sockets.accept)
-        app.router.add_post("/respond/{key}", self._respond)
-        app.router.add_post("/upload/{file}", self._upload)
-        app.router.add_get("/files-pri/{file}", self._download)
+        doors = Doors(api=self._api, response_urls=self._response_urls, bot_token=self.bot_token)
+        doors.add_routes(app)
         self._page.add_routes(app)
         return app
 
@@ -198,13 +196,56 @@ class Playground:
         """User groups: id -> user ids."""
         return self.workspace.groups
 
+    @property
+    def commands(self) -> list[dict[str, str]]:
+        """The slash commands the page knows: command, usage_hint, description. A caller may exchange them."""
+        return self._page.commands
+
+    @property
+    def plan_allows_groups(self) -> bool:
+        """Whether the workspace pays for user groups; if not, usergroups.* answers plan_upgrade_required."""
+        return self.workspace.plan_allows_groups
+
+    @plan_allows_groups.setter
+    def plan_allows_groups(self, allowed: bool) -> None:
+        self.workspace.plan_allows_groups = allowed
+
+    def change_group(self, group: str, *users: str) -> None:
+        """Other members for a user group (names or ids), and the event that tells of it."""
+        before, now = self.groups.get(group, []), [self.workspace.person(user).id for user in users]
+        self.groups[group] = now
+        changes = {
+            "added_users": [user for user in now if user not in before],
+            "removed_users": [user for user in before if user not in now],
+        }
+        self.workspace.happens({"type": "subteam_members_changed", "subteam_id": group, **changes})
+
+    def change_person(self, who: str, **fields: Any) -> Person:
+        """Somebody leaves (`deleted=True`), becomes a guest, an admin."""
+        person = replace(self.workspace.person(who), **fields)
+        self.workspace.people[person.id] = person
+        self._state_changed()
+        return person
+
+    def invite_bot(self, channel: str, *, by: str = "ann") -> None:
+        place = self.workspace.channel(channel)
+        if not place.has_bot:
+            place.members.append(BOT.id)
+        event = {"type": "member_joined_channel", "user": BOT.id, "channel": place.id, "inviter": self.people[by].id}
+        self.workspace.happens(event | {"event_ts": self.workspace.new_ts()}, place)
+        self._state_changed()
+
+    def remove_bot(self, channel: str) -> None:
+        self.workspace.channel(channel).members.remove(BOT.id)
+        self._state_changed()
+
     def as_person(self, who: str) -> Actor:
         """Somebody by name or id."""
         return Actor(
             person=self.workspace.person(who),
             workspace=self.workspace,
             interactions=self._interactions,
-            appears=self._appears,
+            appears=self._watch.wait,
         )
 
     # What is to be seen
@@ -250,44 +291,15 @@ class Playground:
         return [call for call in self.calls if call.method == method]
 
     async def until(self, condition: Callable[[], T | Awaitable[T]], timeout: float = 20) -> T:  # noqa: ASYNC109  as tests say it
-        """Waits until the condition is true, and gives what it gave.
+        """Waits until the condition is true, and gives what it gave. A LookupError in it means: not yet.
 
         Raises:
             AssertionError: it did not come true in time; the sentence shows the newest messages.
         """
-        result = await self._wait(condition, timeout)
+        result = await self._watch.wait(condition, timeout)
         if not result:
             raise AssertionError(f"it did not come true in {timeout:g} s.\n{self.dump()}")
         return result
-
-    async def _appears(self, condition: Callable[[], Any], seconds: float) -> Any:
-        return await self._wait(condition, seconds) or None
-
-    async def _wait(self, condition: Callable[[], T | Awaitable[T]], seconds: float) -> T:
-        deadline = time.monotonic() + seconds
-        async with self._waking() as woken:
-            while True:
-                woken.clear()
-                answer = condition()
-                result: T = await answer if isinstance(answer, Awaitable) else answer
-                left = deadline - time.monotonic()
-                if result or left <= 0:
-                    return result
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), min(left, POLL_SECONDS))
-
-    @contextlib.asynccontextmanager
-    async def _waking(self) -> AsyncIterator[asyncio.Event]:
-        event = asyncio.Event()
-        self._wakers.add(event)
-        try:
-            yield event
-        finally:
-            self._wakers.discard(event)
-
-    def _wake(self, _change: Json) -> None:
-        for event in self._wakers:
-            event.set()
 
     def dump(self) -> str:
         """The newest messages, one line each, for people who wonder what went wrong."""
@@ -334,38 +346,6 @@ class Playground:
 
     def _state_changed(self) -> None:
         self.workspace.tell({"type": "state"})
-
-    # Small doors
-
-    async def _respond(self, request: web.Request) -> web.StreamResponse:
-        if self._api.down:
-            return cut(request)
-        try:
-            self._response_urls.answer(request.match_info["key"], await request.json())
-        except SlackError as refusal:
-            return web.json_response(refusal.body, status=404 if refusal.error.endswith("_url") else 400)
-        return web.Response(text="ok")
-
-    async def _upload(self, request: web.Request) -> web.StreamResponse:
-        try:
-            file = self.workspace.files.get(request.match_info["file"])
-        except SlackError as refusal:
-            return web.json_response(refusal.body, status=404)
-        if request.content_type == "multipart/form-data":
-            fields = (field for field in (await request.post()).values() if isinstance(field, web.FileField))
-            content = b"".join(field.file.read() for field in fields)
-        else:
-            content = await request.read()
-        if len(content) != file.length:
-            return web.Response(status=400, text="the length differs from the one announced")
-        file.content = content
-        return web.Response(text=f"OK - {file.length}")
-
-    async def _download(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Authorization") != f"Bearer {self.bot_token}" or "files:read" not in self.scopes:
-            return web.Response(status=403)
-        file = self.workspace.files.by_id.get(request.match_info["file"])
-        return web.Response(body=file.content) if file and file.content else web.Response(status=404)
 
 
 def _line(message: Message) -> str:

@@ -9,7 +9,7 @@ _ENTITY = re.compile(r"&(?!(?:amp|lt|gt);)")
 _URL = re.compile(r"https?://[^\s<>|]+")
 _TRAILING = ".,;:!?)]}'\"*_~`"
 _NAMED = re.compile(r":([a-z0-9_+-]+):")
-_AT_NAME = re.compile(r"(?<![\w@])@([A-Za-z][\w.-]*)")
+_AT_NAME = re.compile(r"(?<![\w@])@([A-Za-z][\w-]*)")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>")
 _CHANNEL = re.compile(r"<#([CDG][A-Z0-9]+)(?:\|[^<>]*)?>")
 _BROADCAST = re.compile(r"<!(channel|here|everyone)(?:\|[^<>]*)?>")
@@ -72,6 +72,13 @@ def typed(text: str, names: Mapping[str, str]) -> str:
         return f"<@{user}>" if user else found[0]
 
     return as_slack_keeps_it(_AT_NAME.sub(mention, escaped(text)))
+
+
+def in_command(text: str, names: Mapping[str, str]) -> str:
+    """A text as slash commands carry it: mentions with their name beside the id (user id -> name)."""
+    return _MENTION.sub(
+        lambda found: f"<@{found[1]}|{names[found[1]]}>" if found[1] in names else found[0], as_slack_keeps_it(text)
+    )
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:

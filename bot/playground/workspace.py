@@ -136,7 +136,12 @@ class Workspace:
             text=text,
             blocks=kept_blocks(as_rich_text(text)),
             client_msg_id=str(uuid.uuid4()),
+            **({"user_team": person.team_id, "source_team": person.team_id} if person.is_stranger else {}),
         )
+
+    def rewrites(self, message: Message, text: str) -> Message:
+        """A person's message, said otherwise by its author."""
+        return self.edit(message, by=message.user, text=text, blocks=kept_blocks(as_rich_text(text)))
 
     def bot_fields(self) -> Json:
         """What Slack adds to every message of the app."""
