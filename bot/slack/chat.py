@@ -1,0 +1,222 @@
+"""The one gateway to Slack for everything that is seen: what is owed arrives once and in order, the rest at best."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.asides import Asides
+from bot.slack.calls import CallFailed, Calls, Trouble, build_client, build_session
+from bot.slack.heartbeats import Heartbeats
+from bot.slack.pace import Pace
+from bot.slack.posting import Posting
+from bot.slack.seen import digest_of
+from handlers.ports import Clock, Sleep
+from handlers.words import Body
+from storage.database import Database
+from storage.records import Kind, Message, Work
+
+__all__ = ["Chat", "build_client", "build_session", "digest_of"]
+
+_MOST_LANES = 1_000
+_TICK = 5.0  # seconds after which we look again even if nobody woke us
+_LONGEST_REST = 60.0
+_ODD_TRIES = 6
+
+
+class Chat:
+    """Delivers the outbox: works side by side, each in a lane of its own in which messages keep their order."""
+
+    def __init__(
+        self,
+        *,
+        client: AsyncWebClient,
+        database: Database,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+        pace: Pace | None = None,
+        tick: Callable[[], float] = time.monotonic,
+        log: Any = None,
+    ) -> None:
+        self._database = database
+        self._sleep = sleep
+        self._log = log or structlog.get_logger("slack")
+        calls = Calls(client, pace or Pace(tick=tick, sleep=sleep))
+        self._posting = Posting(calls=calls, database=database, clock=clock, sleep=sleep, log=self._log)
+        self._heartbeats = Heartbeats(
+            calls=calls, posting=self._posting, database=database, sleep=sleep, tick=tick, log=self._log
+        )
+        self._asides = Asides(client=client, calls=calls, sleep=sleep, tick=tick, log=self._log)
+        self._lanes: set[str] = set()
+        self._resting: set[str] = set()
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._is_looking = False
+
+    # What is owed
+
+    def wake(self) -> None:
+        """Say that something new is owed; losing it costs time, never work."""
+        self._idle.clear()
+        self._news.set()
+
+    async def deliver(self) -> None:
+        """Bring owed messages to Slack until cancelled."""
+        await self._doubt_what_is_owed()
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                while True:
+                    await self._look(lanes)
+                    await self._wait_for_news()
+        finally:
+            await self._heartbeats.close()
+
+    async def settled(self) -> None:
+        """Wait until nothing owed can be delivered right now: all is shown, given up, or resting after a failure."""
+        self.wake()
+        await self._idle.wait()
+
+    async def _doubt_what_is_owed(self) -> None:
+        """The process before this one may have died between a send and its commit."""
+        failures = 0
+        while True:
+            try:
+                async with self._database.reading() as saved:
+                    self._posting.doubt(await saved.outbox.owed(limit=1_000_000))
+            except Exception:  # noqa: BLE001  the database may come back; delivery waits for it
+                failures += 1
+                self._log.exception("cannot read what is owed")
+                await self._sleep(_rest_after(failures))
+            else:
+                return
+
+    async def _look(self, lanes: asyncio.TaskGroup) -> None:
+        """Open a lane for every work that owes something and has none."""
+        self._is_looking = True
+        self._news.clear()
+        try:
+            while len(self._lanes) < _MOST_LANES:
+                async with self._database.reading() as saved:
+                    owed = await saved.outbox.owed(without=self._lanes)
+                if not owed:
+                    break
+                for work_id in dict.fromkeys(message.work_id for message in owed):
+                    self._lanes.add(work_id)
+                    lanes.create_task(self._lane(work_id))
+        except Exception:  # noqa: BLE001  looked at again with the next tick
+            self._log.exception("cannot read what is owed")
+        finally:
+            self._is_looking = False
+        self._note_idleness()
+
+    async def _wait_for_news(self) -> None:
+        try:
+            async with asyncio.timeout(_TICK):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    def _note_idleness(self) -> None:
+        is_resting = len(self._resting) == len(self._lanes)
+        if is_resting and not self._is_looking and not self._news.is_set():
+            self._idle.set()
+
+    async def _lane(self, work_id: str) -> None:
+        """Deliver what one work owes, one message after the other, until it owes nothing."""
+        self._idle.clear()
+        failures = 0
+        try:
+            while True:
+                try:
+                    if (found := await self._next(work_id)) is None:
+                        return
+                    failures = failures + 1 if await self._fails(*found, failures) else 0
+                except Exception:  # noqa: BLE001  a fault of ours or of the database; what is owed stays owed
+                    failures += 1
+                    self._log.exception("delivery stumbled", work=work_id)
+                if failures:
+                    await self._rest(work_id, failures)
+        finally:
+            self._lanes.discard(work_id)
+            self._news.set()
+
+    async def _next(self, work_id: str) -> tuple[Message, Work] | None:
+        """The first message a work owes; its root before all others."""
+        async with self._database.reading() as saved:
+            owed = await saved.outbox.owed_to(work_id)
+            if not owed:
+                return None
+            work = await saved.works.get(work_id)
+            assert work is not None, "the database keeps a message's work"
+            if work.thread_ts is not None:
+                return owed[0], work
+            root = next((message for message in owed if message.kind is Kind.ROOT), None)
+            if root is not None:
+                return root, work
+            lost = [one.given_up for one in await saved.outbox.of_work(work_id) if one.kind is Kind.ROOT]
+        if lost and lost[0]:
+            await self._posting.give_up(owed[0], work, lost[0])
+            return await self._next(work_id)
+        raise LookupError(f"the work {work_id} has neither a thread nor a root to be posted")
+
+    async def _fails(self, message: Message, work: Work, failures: int) -> bool:
+        """Show a message; True if it has to be tried again after a rest."""
+        try:
+            await self._posting.show(message, work)
+        except CallFailed as failed:
+            facts = {"slot": message.slot, "work": work.id, "code": failed.code, "failures": failures + 1}
+            match failed.trouble:
+                case Trouble.LIMITED:
+                    return False  # its bucket is closed; the next try waits for its turn
+                case Trouble.NEVER:
+                    await self._posting.give_up(message, work, failed.code)
+                    return False
+                case Trouble.ODD if failures >= _ODD_TRIES:
+                    await self._posting.give_up(message, work, failed.code)
+                    return False
+                case Trouble.OPERATOR:
+                    self._log.error("Slack refuses this app; what is owed waits until it is mended", **facts)
+                case Trouble.UNKNOWN | Trouble.LATER | Trouble.ODD:
+                    self._log.warning("not delivered yet", **facts)
+            return True
+        return False
+
+    async def _rest(self, work_id: str, failures: int) -> None:
+        self._resting.add(work_id)
+        self._note_idleness()
+        try:
+            await self._sleep(_rest_after(failures))
+        finally:
+            self._resting.discard(work_id)
+            self._idle.clear()
+
+    # What is not owed
+
+    async def heartbeat(self, slot: str, body: Body) -> None:
+        """Refresh the card of a running run, if there is room; never behind what is owed."""
+        await self._heartbeats.beat(slot, body)
+
+    async def show_status(self, work: Work, text: str) -> None:
+        """Show a short status under the thread where Slack allows it; an empty text takes it away."""
+        await self._asides.show_status(work, text)
+
+    async def answer_privately(
+        self, *, reply_url: str | None, channel: str, person: str, thread_ts: str | None, body: Body
+    ) -> None:
+        """Tell one person something, once, at best: by the command's own address, or in the channel."""
+        await self._asides.answer_privately(
+            reply_url=reply_url, channel=channel, person=person, thread_ts=thread_ts, body=body
+        )
+
+    async def open_view(self, trigger_id: str, view: dict[str, Any]) -> bool:
+        """Open a modal; False if Slack did not, mostly because three seconds had passed."""
+        return await self._asides.open_view(trigger_id, view)
+
+
+def _rest_after(failures: int) -> float:
+    return min(_LONGEST_REST, 0.25 * 2.0 ** min(failures, 10))

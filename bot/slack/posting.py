@@ -1,0 +1,194 @@
+"""Bringing one owed message into Slack, once: read back what may be there, post or edit, remember in one commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+from weakref import WeakValueDictionary
+
+import structlog
+
+from bot.slack.blocks import render
+from bot.slack.calls import CallFailed, Calls, Trouble
+from bot.slack.plainer import plainer_pieces
+from bot.slack.read_back import ReadBack
+from bot.slack.seen import digest_of
+from handlers.ports import Clock, Sleep
+from storage.database import Database
+from storage.records import Kind, Message, Work
+
+# What a plainer form of an answer may get around.
+_TOO_MUCH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
+
+
+class Posting:
+    """Shows messages in Slack and remembers that it did.
+
+    A message is *doubted* while nobody knows whether Slack has it: from before its post until the commit of its
+    place, and at the start of the process. A doubted message is looked for before it is sent.
+    """
+
+    def __init__(
+        self, *, calls: Calls, database: Database, clock: Clock, sleep: Sleep = asyncio.sleep, log: Any = None
+    ) -> None:
+        self._calls = calls
+        self._database = database
+        self._clock = clock
+        self._log = log or structlog.get_logger("slack")
+        self._read_back = ReadBack(calls, sleep=sleep)
+        self._doubted: dict[str, str] = {}  # slot -> work
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def doubt(self, messages: Iterable[Message]) -> None:
+        """These may be in Slack although we do not know their place."""
+        self._doubted |= {message.slot: message.work_id for message in messages if message.ts is None}
+
+    def lock(self, slot: str) -> asyncio.Lock:
+        """Whoever edits a message holds this, so that an older form never arrives behind a newer one."""
+        return self._locks.setdefault(slot, asyncio.Lock())
+
+    async def show(self, message: Message, work: Work) -> None:
+        """Bring a message's newest form into Slack; raises CallFailed when Slack did not take it."""
+        if message.person:
+            await self._whisper(message, work, message.person)
+        elif message.ts is None:
+            await self._post(message, work)
+        else:
+            await self._edit(message)
+
+    async def give_up(self, message: Message, work: Work, code: str) -> None:
+        """Slack will never take this message. Without its root a work says nothing; an answer goes on as plain text."""
+        pieces = plainer_pieces(message, self._clock()) if code in _TOO_MUCH else []
+        async with self._database.transaction() as saved:
+            lost = [message]
+            if message.kind is Kind.ROOT and work.thread_ts is None:
+                lost = await saved.outbox.owed_to(work.id)
+            for one in lost:
+                await saved.outbox.give_up(one.slot, code)
+            for piece in pieces:
+                await saved.outbox.plan(piece)
+        for one in lost:
+            self._doubted.pop(one.slot, None)
+            self._log.error("message given up", slot=one.slot, work=work.id, channel=one.channel, code=code)
+        if pieces:
+            self._log.error("answer goes on as plain text", slot=message.slot, pieces=len(pieces))
+
+    # The three ways
+
+    async def _post(self, message: Message, work: Work) -> None:
+        if message.slot in self._doubted and (seen := await self._look_for(message, work)) is not None:
+            await self._adopt(message, work, seen)
+            return
+        message = await self._in_turn("chat.postMessage", message)
+        self._doubted[message.slot] = work.id
+        try:
+            reply = await self._calls.send("chat.postMessage", **_post_of(message, work))
+            await self._remember(message, work, _seen_in(reply))
+        except CallFailed as failed:
+            if failed.trouble is not Trouble.UNKNOWN:
+                del self._doubted[message.slot]
+            raise
+        del self._doubted[message.slot]
+
+    async def _look_for(self, message: Message, work: Work) -> dict[str, Any] | None:
+        """The message, if Slack has it. What was looked for and is not there is doubted no more."""
+        doubted = {slot for slot, of in self._doubted.items() if of == work.id}
+        found = await self._read_back.find_any(message, work, doubted)
+        if message.slot not in found:
+            for slot in doubted - found.keys():
+                self._doubted.pop(slot, None)
+        return found.get(message.slot)
+
+    async def _adopt(self, message: Message, work: Work, seen: dict[str, Any]) -> None:
+        """Slack has a message we did not know of. If it was revised since, nobody knows which form that is."""
+        self._log.info("found in Slack", slot=message.slot, ts=seen.get("ts"))
+        if message.revision > 1:
+            message = await self._in_turn("chat.update", replace(message, ts=str(seen["ts"])))
+            message = replace(message, ts=str(seen["ts"]))
+            seen = _seen_in(await self._calls.send("chat.update", **_edit_of(message)))
+        await self._remember(message, work, seen)
+        del self._doubted[message.slot]
+
+    async def _edit(self, message: Message) -> None:
+        """An edit may be repeated until its reply arrives: the second changes nothing."""
+        async with self.lock(message.slot):
+            message = await self._in_turn("chat.update", message)
+            reply = await self._calls.send("chat.update", **_edit_of(message))
+            await self._remember(message, None, _seen_in(reply))
+
+    async def _whisper(self, message: Message, work: Work, person: str) -> None:
+        """For one person's eyes: nothing can be read back, so it is marked as sent first and sent at most once."""
+        message = await self._in_turn("chat.postEphemeral", message)
+        await self._mark(message, shown=message.revision)
+        drawn = render(message)
+        try:
+            await self._calls.send(
+                "chat.postEphemeral",
+                channel=message.channel,
+                user=person,
+                thread_ts=work.thread_ts,
+                text=drawn.text,
+                blocks=drawn.blocks or None,
+            )
+        except CallFailed as failed:
+            if failed.trouble is Trouble.UNKNOWN:
+                self._log.warning("may not have arrived", slot=message.slot, code=failed.code)
+                return
+            if failed.trouble is not Trouble.NEVER:
+                await self._mark(message, shown=0)
+            raise
+
+    # What they share
+
+    async def _in_turn(self, method: str, message: Message) -> Message:
+        """Wait for the turn of a call. Whoever had to wait says what is newest by then."""
+        if not await self._calls.pace.turn(method, message.channel):
+            return message
+        async with self._database.reading() as saved:
+            return await saved.outbox.get(message.slot) or message
+
+    async def _remember(self, message: Message, work: Work | None, seen: dict[str, Any]) -> None:
+        async with self._database.transaction() as saved:
+            await saved.outbox.sent(
+                message.slot, shown=message.revision, ts=str(seen["ts"]), digest=digest_of(seen), at=self._clock()
+            )
+            if work is not None and message.kind is Kind.ROOT:
+                await saved.works.rooted(work.id, str(seen["ts"]))
+
+    async def _mark(self, message: Message, *, shown: int) -> None:
+        async with self._database.transaction() as saved:
+            await saved.outbox.sent(message.slot, shown=shown, ts=None, digest=None, at=self._clock())
+
+
+def _post_of(message: Message, work: Work) -> dict[str, Any]:
+    drawn = render(message)
+    return {
+        "channel": message.channel,
+        "thread_ts": None if message.kind is Kind.ROOT else work.thread_ts,
+        "text": drawn.text,
+        "blocks": drawn.blocks or None,
+        "metadata": drawn.metadata,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def _edit_of(message: Message) -> dict[str, Any]:
+    drawn = render(message)
+    return {
+        "channel": message.channel,
+        "ts": message.ts,
+        "text": drawn.text,
+        "blocks": drawn.blocks or None,
+        "metadata": drawn.metadata,
+    }
+
+
+def _seen_in(reply: dict[str, Any]) -> dict[str, Any]:
+    """The message as Slack returns it after a post or an edit, with its place."""
+    ts, seen = reply.get("ts"), reply.get("message")
+    if not isinstance(ts, str) or not isinstance(seen, dict):
+        raise CallFailed(Trouble.UNKNOWN, "unreadable_reply")
+    return {**seen, "ts": ts}

@@ -1,0 +1,157 @@
+"""A desk for tests of the gateway: a database, the playground's Slack, and a Chat that may die and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bot.playground.server import Playground
+from bot.slack.calls import build_client, build_session
+from bot.slack.chat import Chat
+from handlers.words import Body, line
+from storage.database import Database
+from storage.records import Kind, Message, Work
+from storage.tables import metadata
+
+TEAM, LAUNCH, DOCS = "T0PLAY", "C0LAUNCH", "C0DOCS"
+
+
+class Impatience:
+    """A sleep that is short, whatever it is asked for; it keeps what it was asked for."""
+
+    def __init__(self, most: float = 0.01) -> None:
+        self.most = most
+        self.asked: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.asked.append(seconds)
+        await asyncio.sleep(min(seconds, self.most))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def said(text: str, **facts: Any) -> Body:
+    return Body(lines=(line(text),), fallback="A word about the marsupilami", facts=facts)
+
+
+class Desk:
+    """Plans messages as the handlers would, and reads what Slack shows of them."""
+
+    def __init__(self, slack: Playground, database: Database, session: aiohttp.ClientSession) -> None:
+        self.slack = slack
+        self.database = database
+        self.session = session
+        self.sleep = Impatience()
+        self.client = build_client(slack.bot_token, slack.api_url, session)
+        self.chat = self.another_chat()
+        self._delivery: asyncio.Task[None] | None = None
+
+    def another_chat(self) -> Chat:
+        return Chat(client=self.client, database=self.database, clock=now, sleep=self.sleep)
+
+    async def work(self, name: str, *, channel: str = LAUNCH, thread_ts: str | None = None) -> Work:
+        work = Work(
+            id=name,
+            team=TEAM,
+            channel=channel,
+            brief=f"About {name}",
+            opened_by="U0ANN",
+            opened_at=now(),
+            thread_ts=thread_ts,
+            in_human_thread=thread_ts is not None,
+        )
+        async with self.database.transaction() as saved:
+            await saved.works.open(work)
+        if thread_ts is None:
+            await self.owes(work, "root", f"About {name}", kind=Kind.ROOT)
+        return work
+
+    async def owes(
+        self, work: Work, name: str, body: Body | str, *, kind: Kind = Kind.NOTICE, person: str | None = None
+    ) -> str:
+        slot = f"{work.id}/{name}"
+        message = Message(
+            slot=slot,
+            work_id=work.id,
+            kind=kind,
+            team=TEAM,
+            channel=work.channel,
+            person=person,
+            body=(said(body) if isinstance(body, str) else body).to_json(),
+            planned_at=now(),
+        )
+        async with self.database.transaction() as saved:
+            assert await saved.outbox.plan(message)
+        self.chat.wake()
+        return slot
+
+    async def revises(self, slot: str, body: Body | str) -> None:
+        async with self.database.transaction() as saved:
+            await saved.outbox.revise(slot, (said(body) if isinstance(body, str) else body).to_json())
+        self.chat.wake()
+
+    async def row(self, slot: str) -> Message:
+        async with self.database.reading() as saved:
+            found = await saved.outbox.get(slot)
+        assert found is not None
+        return found
+
+    async def again(self, work: Work) -> Work:
+        async with self.database.reading() as saved:
+            found = await saved.works.get(work.id)
+        assert found is not None
+        return found
+
+    def starts(self) -> None:
+        self._delivery = asyncio.create_task(self.chat.deliver())
+
+    async def dies(self) -> None:
+        """The process is gone; what it remembered in memory is, too."""
+        if self._delivery:
+            self._delivery.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._delivery
+        self._delivery = None
+        self.chat = self.another_chat()
+
+    async def delivers(self, *, within: float = 20) -> None:
+        """Everything owed is shown or given up."""
+        if self._delivery is None:
+            self.starts()
+        await self.slack.until(self._owes_nothing, timeout=within)
+
+    async def _owes_nothing(self) -> bool:
+        async with self.database.reading() as saved:
+            return not await saved.outbox.owed(limit=1)
+
+    def thread(self, work_ts: str | None, channel: str = LAUNCH) -> list[str]:
+        """The words of the thread, root first."""
+        assert work_ts is not None
+        return [message.visible for message in self.slack.thread(channel, work_ts)]
+
+
+@asynccontextmanager
+async def open_desk(tmp_path: Path, *, seconds: float = 2.0) -> AsyncIterator[Desk]:
+    async with (
+        Playground() as slack,
+        build_session(seconds=seconds) as session,
+        Database(f"sqlite+aiosqlite:///{tmp_path / 'outbox.db'}") as database,
+    ):
+        async with database.engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        slack.pace(enabled=False)
+        desk = Desk(slack, database, session)
+        try:
+            yield desk
+        finally:
+            await desk.dies()
+        assert slack.violations == []
