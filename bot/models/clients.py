@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import httpx
 
@@ -68,7 +69,6 @@ class Clients:
 
     def __init__(self, open_client: Callable[[Origin, ssl.SSLContext], httpx.AsyncClient] = open_client) -> None:
         self._open = open_client
-        self._tls: ssl.SSLContext | None = None
         self._shards: dict[Origin, list[_Shard]] = {}
 
     @contextmanager
@@ -77,7 +77,7 @@ class Clients:
         shards = self._shards.setdefault(origin, [])
         shard = min(shards, key=lambda each: each.busy, default=None)
         if shard is None or shard.busy >= CONNECTIONS:
-            shard = _Shard(client=self._open(origin, self._trusted()))
+            shard = _Shard(client=self._open(origin, trusted_authorities()))
             shards.append(shard)
         shard.busy += 1
         try:
@@ -90,9 +90,12 @@ class Clients:
         for each in (shard for many in shards.values() for shard in many):
             await each.client.aclose()
 
-    def _trusted(self) -> ssl.SSLContext:
-        # Reading the authorities takes a while, so all clients share them. SSL_CERT_FILE, where an operator sets
-        # it, names the authorities of an endpoint inside the house; verification itself is never off.
-        if self._tls is None:
-            self._tls = httpx.create_ssl_context()
-        return self._tls
+
+@cache
+def trusted_authorities() -> ssl.SSLContext:
+    """Whose certificates are accepted. Reading them takes a while, so all clients share them.
+
+    SSL_CERT_FILE, where an operator sets it, names the authorities of endpoints inside the house; verification itself
+    is never off.
+    """
+    return httpx.create_ssl_context()

@@ -33,6 +33,8 @@ _EXPLAINED = {
     402: "the account cannot pay",
     403: "the key may not do this",
     404: "there is no such model or address",
+    413: "the request is too large",
+    422: "it cannot process the request",
 }
 
 
@@ -133,7 +135,7 @@ class Exchange:
     def _explain(self, error: Exception, reading: Reading) -> AttemptFailed:
         match error:
             case TimeoutError():
-                return AttemptFailed(Code.TIMEOUT, f"did not finish within {self.seconds:.0f} s")
+                return AttemptFailed(Code.TIMEOUT, f"did not finish within {round(self.seconds, 1):g} s")
             case httpx.ConnectTimeout():
                 return AttemptFailed(Code.UNREACHABLE, "could not be reached in time", retryable=True)
             case httpx.ConnectError():

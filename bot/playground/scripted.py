@@ -93,6 +93,7 @@ class ScriptedModels:
             headers=MappingProxyType({name.lower(): value for name, value in request.headers.items()}),
             body=MappingProxyType(dict(body)),
             at=datetime.now(UTC),
+            peer=_peer(request),
         )
         self.requests.append(recorded)
         chosen = self.answers(recorded)
@@ -112,3 +113,8 @@ def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "".join(part.get("text", "") for part in content)
+
+
+def _peer(request: web.Request) -> str:
+    name = request.transport.get_extra_info("peername") if request.transport else None
+    return f"{name[0]}:{name[1]}" if name else ""

@@ -44,7 +44,7 @@ class Player:
             return self._json(wires.plain(self._recorded, reply))
         return await self._send(self._before, self._text, self._stop, self._end)
 
-    async def _play_fault(self, fault: Fault) -> web.StreamResponse:  # noqa: C901, PLR0911, PLR0912, PLR0915  one case a fault
+    async def _play_fault(self, fault: Fault) -> web.StreamResponse:  # noqa: C901, PLR0912, PLR0915  one case a fault
         before, text, stop, end = self._before, self._text, self._stop, self._end
         half = text[: max(1, len(text) // 2)]
         match fault:

@@ -63,7 +63,7 @@ ODD_USAGE: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recorded:
-    """One request as it arrived."""
+    """One request as it arrived; `peer` is the address and port it came from."""
 
     wire: WireName
     path: str
@@ -73,6 +73,7 @@ class Recorded:
     headers: Mapping[str, str]
     body: Mapping[str, Any]
     at: datetime
+    peer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
