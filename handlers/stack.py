@@ -72,14 +72,14 @@ def _web_address(value: str) -> str:
         raise ValueError("must be a URL such as https://api.example.com/v1")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not carry a user name or a password; keys belong in the environment")
-    if "?" in value or "#" in value:
-        raise ValueError("must end with its path: no query, no fragment")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https; http is for this machine only (localhost, 127.0.0.1, [::1])")
     return value
 
 
 def _endpoint(value: str) -> str:
+    if "?" in value or "#" in value:
+        raise ValueError("must end with its path: no query, no fragment")
     return _web_address(value).rstrip("/")
 
 
