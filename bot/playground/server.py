@@ -291,7 +291,7 @@ class Playground:
         return [call for call in self.calls if call.method == method]
 
     async def until(self, condition: Callable[[], T | Awaitable[T]], timeout: float = 20) -> T:  # noqa: ASYNC109  as tests say it
-        """Waits until the condition is true, and gives what it gave. A LookupError in it means: not yet.
+        """Waits until the condition is true, and gives what it gave. LookupError and StopIteration mean: not yet.
 
         Raises:
             AssertionError: it did not come true in time; the sentence shows the newest messages.

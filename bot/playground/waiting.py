@@ -47,5 +47,5 @@ async def _looked(condition: Callable[[], T | Awaitable[T]]) -> T | None:
     try:
         answer = condition()
         return await answer if isinstance(answer, Awaitable) else answer
-    except (LookupError, SlackError):
+    except (LookupError, StopIteration, SlackError):
         return None
