@@ -27,6 +27,7 @@ _TEMPERATURE = 0.2
 _REPEAT_PENALTY = 1.1  # together they keep so small a model coherent
 _READY_SECONDS = 120.0
 _END_SECONDS = 5.0
+_MOST_THREADS = 8  # more gain nothing for so small a model
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -85,12 +86,12 @@ async def embedded_model(*, port: int = 0, threads: int | None = None) -> AsyncI
         cwd=Path(__file__).parents[2],
     )
     try:
-        yield EmbeddedModel(base_url=await _base_url(process))
+        yield EmbeddedModel(base_url=await _base_url(process, port))
     finally:
         await _end(process)
 
 
-async def _base_url(process: asyncio.subprocess.Process) -> str:
+async def _base_url(process: asyncio.subprocess.Process, port: int) -> str:
     try:
         async with asyncio.timeout(_READY_SECONDS):
             line = await process.stdout.readline() if process.stdout else b""
@@ -100,7 +101,9 @@ async def _base_url(process: asyncio.subprocess.Process) -> str:
         raise NoEmbeddedModel("The embedded model ended while it was starting.")
     told = json.loads(line)
     if "error" in told:
-        raise NoEmbeddedModel(f"The embedded model could not start: {told['error']}")
+        raise NoEmbeddedModel(
+            f"The embedded model could not start{f' on port {port}' if port else ''}: {told['error']}"
+        )
     return str(told["url"])
 
 
@@ -117,7 +120,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _threads() -> int:
-    return max(1, os.cpu_count() or 1)
+    """All processors but one: the threads wait for each other busily, so one that must share slows all of them."""
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(_MOST_THREADS, max(1, usable - 1))
 
 
 def main(arguments: Sequence[str]) -> None:
