@@ -73,7 +73,7 @@ class Interactions:
 
     def _show_problem(self, person: Person, problem: str, what: str) -> None:
         if problem:
-            self.workspace.tell({"type": "toast", "text": f"{what} failed: {problem}", "as": person.id})
+            self.workspace.tell({"type": "toast", "text": f"{what} failed: {problem}", "tone": "bad", "as": person.id})
 
     def _show_ack(self, person: Person, channel: Channel, body: Json, typed: str) -> str:
         """Shows the ack's words, and gives the problem if Slack cannot."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bot.playground.actors import Actor
+from bot.playground.channels import Channel
 from bot.playground.interactions import Answered, Interactions
 from bot.playground.people import BOT, BOT_ID, Person
 from bot.playground.shapes import Json, Message, SlackError, View
@@ -112,20 +113,15 @@ class Page:
 
     # What the page reads
 
-    async def _state(self, _request: web.Request) -> web.StreamResponse:
+    async def _state(self, request: web.Request) -> web.StreamResponse:
+        mine = [c for c in self.workspace.channels.values() if not c.is_im or request.query.get("as") in c.members]
         return _json({
             "team": {"id": self.workspace.team["id"], "name": self.workspace.team["name"]},
             "bot": {"user_id": BOT.id, "bot_id": BOT_ID, "name": BOT.real_name, "connected": self.connected()},
             "label": self.label,
             "try": self.suggestions,
             "people": [_person(person) for person in self.workspace.people.values()],
-            "channels": [
-                {
-                    "id": c.id, "name": c.name, "purpose": c.purpose, "is_private": c.is_private,
-                    "is_ext_shared": c.is_ext_shared, "is_archived": c.is_archived, "is_member": c.has_bot,
-                }
-                for c in self.workspace.channels.values() if not c.is_im
-            ],
+            "channels": [_channel(channel) for channel in mine],
             "commands": self.commands,
             "shortcuts": SHORTCUTS,
         })  # fmt: skip
@@ -164,10 +160,16 @@ class Page:
 
     def _tell(self, change: Json) -> None:
         for queue, user in self._listeners.items():
-            only = change.get("as") or change.get("user") or (change.get("message") or {}).get("to")
-            if only in {None, user}:
+            if self._concerns(change, user):
                 shown = {**change, "message": _shown(change["message"])} if "message" in change else change
                 queue.put_nowait(shown)
+
+    def _concerns(self, change: Json, user: str) -> bool:
+        """Whether this person may hear of it: not of others' modals, whispers and direct messages."""
+        message = change.get("message") or {}
+        only = change.get("as") or change.get("user") or message.get("to")
+        channel = self.workspace.channels.get(change.get("channel") or message.get("channel") or "")
+        return only in {None, user} and (channel is None or not channel.is_im or user in channel.members)
 
     # What its person does
 
@@ -312,6 +314,14 @@ def _person(person: Person) -> Json:
     return {
         "id": person.id, "name": person.name, "real_name": person.real_name, "title": person.title,
         "role": person.role, "colour": person.colour, "is_bot": person.is_bot, "deleted": person.deleted,
+    }  # fmt: skip
+
+
+def _channel(channel: Channel) -> Json:
+    return {
+        "id": channel.id, "name": channel.name, "purpose": channel.purpose, "is_private": channel.is_private,
+        "is_ext_shared": channel.is_ext_shared, "is_archived": channel.is_archived, "is_member": channel.has_bot,
+        "is_im": channel.is_im,
     }  # fmt: skip
 
 

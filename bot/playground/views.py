@@ -76,7 +76,9 @@ class Views:
         return self._push(user, view)
 
     def get(self, view_id: str) -> View:
-        view = self._views.get(view_id)
+        """A modal or Home view by its id."""
+        homes = (View(home) for home in self.homes.values() if home["id"] == view_id)
+        view = self._views.get(view_id) or next(homes, None)
         if view is None:
             raise SlackError("not_found")
         return view
@@ -98,6 +100,8 @@ class Views:
         raise SlackError("not_found")
 
     def update(self, old: View, view: Json, view_hash: str = "") -> View:
+        if old["type"] == "home":
+            raise SlackError("not_found")  # a Home tab is published, not updated
         if view_hash and view_hash != old["hash"]:
             raise SlackError("hash_conflict")
         same = {key: old[key] for key in ("id", "root_view_id", "previous_view_id", "user")}

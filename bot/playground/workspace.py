@@ -78,7 +78,10 @@ class Workspace:
 
     def direct_message(self, user: str) -> Channel:
         channel = direct_message(self.person(user).id)
-        return self.channels.setdefault(channel.id, channel)
+        if channel.id not in self.channels:
+            self.channels[channel.id] = channel
+            self.tell({"type": "state"})
+        return self.channels[channel.id]
 
     def new_socket_address(self) -> str:
         """A WebSocket address that lets one connection in."""
