@@ -114,11 +114,10 @@ def _calls(
     for place, head in enumerate(decisions):
         if text_start < head.start < notes_start:
             continue
-        borders = [text_start, notes_start, *(other.start for other in decisions[place + 1 :])]
-        end = min((border for border in borders if border > head.start), default=len(answer))
-        if place == 0:  # what follows a repeated decision is not lost either
-            end = min((border for border in (text_start, notes_start) if border > head.start), default=len(answer))
-        calls.append(_call(answer[head.body : end]))
+        borders = [text_start, notes_start, len(answer)]
+        if place > 0:  # the first one keeps what stands before the text, a repetition included: nothing is lost
+            borders += [other.start for other in decisions[place + 1 : place + 2]]
+        calls.append(_call(answer[head.body : min(border for border in borders if border >= head.body)]))
     return calls
 
 

@@ -34,7 +34,10 @@ class _Fate(Enum):
 
 _LABEL = re.compile(r"(?<!\w)C\d{1,3}\.\d{1,3}(?!\w)", re.IGNORECASE)
 _NUMBERS = r"#?\d{1,3}(?:[ \t]*(?:,|and|&)[ \t]*#?\d{1,3})*"
-_NUMBERS_FIRST = re.compile(rf"[\W_]*(?:findings?[ \t]+)?(?P<numbers>{_NUMBERS})(?!\w)", re.IGNORECASE)
+_NUMBERS_FIRST = re.compile(
+    rf"[\W_]*(?:findings?[ \t]+)?(?P<numbers>{_NUMBERS})(?!\w|\.\d|[ \t]+(?:\w+[ \t]+)?findings?\b)",
+    re.IGNORECASE,
+)
 _NUMBERS_LAST = re.compile(rf"(?P<fate>[^\d\n]{{1,40}}):[*_]*[ \t]*(?P<numbers>{_NUMBERS})(?![\w%])", re.IGNORECASE)
 _ALL = re.compile(r"[\W_]*(?:all|both)\b[^.\n\d]{0,30}\bfindings?\b", re.IGNORECASE)
 _DECLINED = re.compile(

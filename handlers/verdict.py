@@ -16,15 +16,20 @@ class CriticVerdict(StrEnum):
     REVISE = "revise"
 
 
-# ASCII flag: without it, case is ignored in Unicode's way, and a long s or a Kelvin sign would do.
-_EXACT = re.compile(
-    r" {0,3}(?:"
-    r"\*\*Verdict:(?:\*\* | )(?P<bold>nothing serious found|revise)\.?(?:\*\*)?\.?|"
-    r"__Verdict:(?:__ | )(?P<under>nothing serious found|revise)\.?(?:__)?\.?|"
-    r"Verdict: (?:\*\*)?(?P<plain>nothing serious found|revise)\.?(?:\*\*)?\.?"
-    r")[ \t]*\r?",
-    re.IGNORECASE | re.ASCII,
-)
+def _exactly(verdict: str) -> re.Pattern[str]:
+    """The verdict's line, plain or in bold, with a full stop or without."""
+    closing = r"(?:\.?{0}|{0}\.)"
+    return re.compile(
+        rf" {{0,3}}(?:Verdict: {verdict}\.?"
+        rf"|(?P<line>\*\*|__)Verdict: {verdict}{closing.format('(?P=line)')}"
+        rf"|(?P<name>\*\*|__)Verdict:(?P=name) {verdict}\.?"
+        rf"|Verdict: (?P<said>\*\*|__){verdict}{closing.format('(?P=said)')})[ \t]*\r?",
+        # ASCII: else case is ignored in Unicode's way, and a long s or a Kelvin sign would do.
+        re.IGNORECASE | re.ASCII,
+    )
+
+
+_EXACT = {verdict: _exactly(verdict) for verdict in CriticVerdict}
 _LOOKS_LIKE_ONE = re.compile(r"^[\W\d_]*v[\W_]?e[\W_]?r[\W_]?d[\W_]?i[\W_]?c[\W_]?t|verdict[\s*_\"'`]{0,6}[:=\-–—]")
 _LOOK_ALIKES = str.maketrans("ѵνеεгԁіιıℓ1lсϲтτ", "vveerdiiiiiicctt")
 
@@ -41,11 +46,10 @@ def read_verdict(text: str) -> tuple[CriticVerdict, str]:
     if lookers > 1:
         return CriticVerdict.REVISE, "the critic gave more than one verdict"
     last = [line for line in lines_of(text, unclosed_runs_on=True) if line.words.strip()][-1]
-    exact = None if last.fenced else _EXACT.fullmatch(last.words)
-    if exact is None:
+    said = [verdict for verdict, line in _EXACT.items() if not last.fenced and line.fullmatch(last.words)]
+    if not said:
         return CriticVerdict.REVISE, "the critic's verdict is not in the form asked for"
-    said = (exact["bold"] or exact["under"] or exact["plain"]).lower()
-    return CriticVerdict(said), ""
+    return said[0], ""
 
 
 def _plain_letters(text: str) -> str:
