@@ -226,7 +226,8 @@ def _prices(stack: Stack, today: date) -> Remarks:
     for key, model in stack.models.items():
         at: Path = ("models", key, "price", "checked")
         if model.price is None:
-            yield from _no_price(key, model, counted=counted)
+            if not stack.policy_rules.regulated:  # there it is an error
+                yield from _no_price(key, model, counted=counted)
         elif model.price.checked > today:
             sentence = (
                 f"The price of {key} was checked on {model.price.checked}, which is still to come; correct the day."

@@ -186,7 +186,7 @@ def status(runs: Sequence[tuple[Run, float]], reviews: Sequence[str], usd: float
 # the gate
 
 
-def review_card(  # noqa: PLR0913  each is a fact people need on this card
+def review_card(
     answer: Answer,
     *,
     state: str,
@@ -249,6 +249,25 @@ def _how(
     else:
         spans += [Who(person=asked_by), " asked for it and cannot approve it."]
     return line(*spans, small=True)
+
+
+_GLYPHS = {
+    "white_check_mark": "✅",
+    "heavy_check_mark": "✔️",
+    "x": "❌",
+    "leftwards_arrow_with_hook": "↩️",
+    "+1": "👍",
+    "thumbsup": "👍",
+    "-1": "👎",
+    "eyes": "👀",
+    "lock": "🔒",
+    "pencil": "📝",
+}
+
+
+def glyph(name: str) -> str:
+    """An emoji as people see it; a name we have no picture for stays a name."""
+    return _GLYPHS.get(name, f":{name}:")
 
 
 def verdict(answer: Answer, state: str, *spoken: str | Span) -> Body:

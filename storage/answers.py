@@ -41,7 +41,7 @@ class Answers:
         return [_answer(row) for row in rows]
 
     async def next_number(self, work_id: str, stage: str) -> int:
-        """The number the next answer of this stage gets in its thread: draft 1, draft 2 …"""
+        """The number the next answer of this stage gets in its thread: draft 1, draft 2, and so on."""
         count = await self._connection.execute(
             select(func.count()).where(_answers.c.work_id == work_id, _answers.c.stage == stage)
         )

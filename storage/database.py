@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from storage.answers import Answers
 from storage.inbox import Inbox
 from storage.ledger import Ledger
+from storage.news import News
 from storage.outbox import Outbox
 from storage.reviews import Reviews
 from storage.runs import Runs
@@ -27,11 +28,12 @@ class Saved:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
-        self.inbox = Inbox(connection)
+        self.news: set[News] = set()
+        self.inbox = Inbox(connection, self.news)
         self.works = Works(connection)
-        self.runs = Runs(connection)
+        self.runs = Runs(connection, self.news)
         self.answers = Answers(connection)
-        self.outbox = Outbox(connection)
+        self.outbox = Outbox(connection, self.news)
         self.reviews = Reviews(connection)
         self.ledger = Ledger(connection)
 
@@ -50,7 +52,12 @@ class Database:
         self._turn = asyncio.Lock()
         self._writing = _sqlite_engine(url, writes=True) if self.is_sqlite else create_async_engine(url)
         self._reading = _sqlite_engine(url, writes=False) if self.is_sqlite else self._writing
+        self._wakes: dict[News, list[Callable[[], None]]] = {}
         self.commits = 0
+
+    def on_news(self, news: News, wake: Callable[[], None]) -> None:
+        """Call `wake` after each commit that may have left such work; losing a call costs time, never work."""
+        self._wakes.setdefault(news, []).append(wake)
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,8 +77,12 @@ class Database:
             if self.is_sqlite:
                 await stack.enter_async_context(self._turn)
             connection = await stack.enter_async_context(self._writing.begin())
-            yield Saved(connection)
+            saved = Saved(connection)
+            yield saved
         self.commits += 1
+        for news in saved.news:
+            for wake in self._wakes.get(news, ()):
+                wake()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Saved]:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.news import News
 from storage.records import Letter
 from storage.rows import record
 from storage.upsert import insert_or_ignore
@@ -20,11 +21,13 @@ _inbox = tables.inbox
 class Inbox:
     """Letters by their unique key."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, news: set[News]) -> None:
         self._connection = connection
+        self._news = news
 
     async def put(self, letter: Letter) -> bool:
         """Keep a letter; False when its key is known, so that a repeat changes nothing."""
+        self._news.add(News.INBOX)
         return await insert_or_ignore(
             self._connection,
             _inbox,

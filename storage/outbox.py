@@ -10,6 +10,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.news import News
 from storage.records import Kind, Message
 from storage.rows import record, values
 from storage.upsert import insert_or_ignore
@@ -24,15 +25,18 @@ def _message(row: Row[Any]) -> Message:
 class Outbox:
     """Messages by slot, by work, by their place in Slack."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, news: set[News]) -> None:
         self._connection = connection
+        self._news = news
 
     async def plan(self, message: Message) -> bool:
         """Owe a message; False when its slot is taken, so that nothing is ever said twice."""
+        self._news.add(News.OUTBOX)
         return await insert_or_ignore(self._connection, _outbox, **values(message))
 
     async def revise(self, slot: str, body: dict[str, Any]) -> None:
         """Change what a slot should show; if it was never sent, only the newest body ever is."""
+        self._news.add(News.OUTBOX)
         await self._connection.execute(
             update(_outbox).where(_outbox.c.slot == slot).values(body=body, revision=_outbox.c.revision + 1)
         )

@@ -10,6 +10,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.news import News
 from storage.records import Lane, Run, RunState, StoredContext
 from storage.rows import record, values
 from storage.upsert import insert_or_ignore
@@ -25,11 +26,13 @@ def _run(row: Row[Any]) -> Run:
 class Runs:
     """Runs by id, by request, by work; every change of state is a compare-and-set."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, news: set[News]) -> None:
         self._connection = connection
+        self._news = news
 
     async def add(self, run: Run) -> bool:
         """Put a run in line; False when its request already made one."""
+        self._news.add(News.RUNS)
         return await insert_or_ignore(self._connection, _runs, **values(run))
 
     async def get(self, run_id: str) -> Run | None:
@@ -70,6 +73,7 @@ class Runs:
 
     async def leave(self, run: Run, state: RunState, *, at: datetime, **facts: Any) -> bool:
         """A running run ends in a state; False when it is not ours any more (another epoch, or ended)."""
+        self._news.add(News.RUNS)
         done = await self._connection.execute(
             update(_runs)
             .where(_runs.c.id == run.id, _runs.c.epoch == run.epoch, _runs.c.state == RunState.RUNNING)
@@ -85,6 +89,7 @@ class Runs:
 
     async def cancel(self, run_id: str, *, by: str, at: datetime) -> Run | None:
         """An open run is cancelled at once; whoever works on it finds it gone. None if it was over."""
+        self._news.add(News.RUNS)
         rows = await self._connection.execute(
             update(_runs)
             .where(_runs.c.id == run_id, _runs.c.state.in_(_OPEN))
@@ -96,6 +101,7 @@ class Runs:
 
     async def back_in_line(self, *, only: str | None = None) -> list[str]:
         """Runs that were running when the process died, or one that is parked, wait again."""
+        self._news.add(News.RUNS)
         change = update(_runs).where(_runs.c.state == RunState.RUNNING)
         if only is not None:
             change = change.where(_runs.c.id == only)

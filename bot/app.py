@@ -1,0 +1,276 @@
+"""The map of the program: who gets which tools, and what runs beside what."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+import structlog
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.intake import Intake, Tools
+from bot.models.assigned import AssignedModels
+from bot.queue import Alone, Embedded
+from bot.schedule import Ticks
+from bot.settings import Settings, SlackAccess
+from bot.slack.chat import Chat, build_client, build_session
+from bot.slack.door import Door
+from bot.slack.listeners import build_app
+from bot.slack.lookup import Lookup
+from bot.slack.pace import Pace
+from bot.slack.rich_text import parts_of
+from bot.slack.transport import SocketMode, http_app, serve
+from bot.stack_file import LiveStack
+from handlers.result import NotOurs
+from handlers.review import meaning
+from handlers.run import run_broke, run_stage
+from storage.database import Database
+from storage.news import News
+from storage.records import Run
+from storage.schema import migrate as bring_to_newest
+
+log = structlog.get_logger(__name__)
+
+_DRAIN_SECONDS = 12.0
+_LAST_WORDS_SECONDS = 4.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_id(prefix: str) -> str:
+    """A short random id: 12 hex digits behind a letter that says of what."""
+    return prefix + secrets.token_hex(6)
+
+
+def cut(markdown: str, linkable: Collection[str]) -> Sequence[Sequence[dict[str, Any]]]:
+    """A model's Markdown as the blocks of one or more messages."""
+    return [part.blocks for part in parts_of(markdown, linkable=linkable)]
+
+
+class Countersign:
+    """One process of the bot. Use as an async context manager: inside, it works; leaving drains it."""
+
+    def __init__(
+        self,
+        *,
+        slack: SlackAccess,
+        database_url: str,
+        stack_path: Path,
+        port: int | None = None,
+        environment: dict[str, str] | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._access, self._stack_path, self._port = slack, stack_path, port
+        self._database_url = database_url
+        self._pace = pace or Pace()
+        self._environment = dict(os.environ) if environment is None else environment
+        self._exit = AsyncExitStack()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._socket: SocketMode | None = None
+        self._failed: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._exit.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _start(self) -> None:
+        self._failed = asyncio.get_running_loop().create_future()
+        self.live = LiveStack(self._stack_path)
+        self.storage = Database(self._database_url)
+        self._exit.enter_context(Alone(self.storage.url.database if self.storage.is_sqlite else None))
+        self._exit.push_async_callback(self.storage.close)
+        await bring_to_newest(self.storage)
+        session = await self._exit.enter_async_context(build_session())
+        token = self._access.bot_token.get_secret_value()
+        client = build_client(token, self._access.api_url, session)
+        self.models = AssignedModels(environment=self._environment)
+        self._exit.push_async_callback(self.models.aclose)
+        who = await _who_we_are(client)
+        lookup = Lookup(client=client, pace=self._pace)
+        self.chat = Chat(client=client, database=self.storage, clock=utc_now, pace=self._pace)
+        self.courier = Embedded(storage=self.storage, perform=self._perform, now=utc_now)
+        tools = Tools(
+            storage=self.storage,
+            slack=lookup,
+            stack=lambda: self.live.stack,
+            now=utc_now,
+            new_id=new_id,
+            answer_privately=self.chat.answer_privately,
+            abort=self.courier.abort,
+        )
+        self.intake = Intake(tools)
+        self.storage.on_news(News.INBOX, self.intake.wake)
+        self.storage.on_news(News.RUNS, self.courier.wake)
+        self.storage.on_news(News.OUTBOX, self.chat.wake)
+        self._receive(client, who["user_id"])
+        self._beside("outbox", self.chat.deliver())
+        self._beside("queue", self.courier.serve())
+        self._beside("inbox", self.intake.run())
+        self._beside("stack", self.live.watch())
+        self._exit.enter_context(Ticks(self.storage, self.intake.wake, self.courier.wake, self.chat.wake))
+
+    def _receive(self, client: AsyncWebClient, bot_user: str) -> None:
+        """Open the doors: Socket Mode when there is an app token, and HTTP when there is a port."""
+        signing_secret = self._access.signing_secret.get_secret_value() if self._access.signing_secret else None
+
+        def door() -> Door:
+            rules = self.live.stack
+            return Door(
+                bot_user=bot_user,
+                prefix=rules.commands.prefix,
+                means_something=lambda emoji: meaning(emoji, rules.review) is not None,
+                now=utc_now,
+            )
+
+        app = build_app(client=client, signing_secret=signing_secret, storage=self.storage, chat=self.chat, door=door)
+        if self._access.app_token:
+            self._socket = SocketMode(app, self._access.app_token.get_secret_value())
+            self._beside("socket", self._socket.run())
+        if self._port is not None:
+            by_http = None if self._access.app_token else app
+            web = http_app(by_http, signing_secret=signing_secret, ready=self._missing)
+            self._beside("http", serve(web, self._port))
+
+    async def _missing(self) -> dict[str, str]:
+        """What keeps this process from working, each with a sentence."""
+        missing = {}
+        try:
+            async with self.storage.reading() as saved:
+                await saved.inbox.next_due()
+        except Exception as problem:  # noqa: BLE001  whatever it is, we are not ready
+            missing["database"] = f"The database does not answer ({type(problem).__name__})."
+        if self._socket is not None and not await self._socket.is_connected():
+            missing["slack"] = "There is no Socket Mode connection to Slack."
+        return missing
+
+    async def ready(self) -> None:
+        """Wait until deliveries can arrive."""
+        while await self._missing():  # noqa: ASYNC110  the database and the socket have no event to wait for
+            await asyncio.sleep(0.02)
+
+    def _beside(self, name: str, work: Awaitable[Any]) -> None:
+        task: asyncio.Task[Any] = asyncio.ensure_future(work)
+        task.set_name(name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        """None of them may end by itself: if one does, the process says so and stops, to be started again."""
+        assert self._failed is not None
+        if task.cancelled() or self._failed.done():
+            return
+        problem = task.exception()
+        log.error("a part of the bot stopped", part=task.get_name(), exc_info=problem)
+        self._failed.set_exception(problem or RuntimeError(f"{task.get_name()} ended"))
+
+    async def broken(self) -> None:
+        """Wait for a failure that no part recovers from; raises it."""
+        assert self._failed is not None
+        await asyncio.shield(self._failed)
+
+    async def _perform(self, run: Run) -> None:
+        try:
+            await run_stage(
+                run,
+                storage=self.storage,
+                models=self.models,
+                heartbeats=self.chat,
+                stack=self.live.stack,
+                cut=cut,
+                now=utc_now,
+                new_id=new_id,
+            )
+        except NotOurs:
+            raise
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("a run broke", run=run.id, reference=reference)
+            await run_broke(run, reference, storage=self.storage, now=utc_now)
+
+    async def stop(self) -> None:
+        """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s."""
+        await self._end("socket", "http", "inbox", "stack")
+        await self.courier.drain(_DRAIN_SECONDS)
+        await self._end("queue")
+        try:
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self.chat.settled()
+        except TimeoutError:
+            log.info("some messages are still owed; they follow at the next start")
+        await self._end("outbox")
+        if self._failed is not None and not self._failed.done():
+            self._failed.cancel()
+        await self._exit.aclose()
+
+    async def _end(self, *names: str) -> None:
+        ending = [task for task in self._tasks if task.get_name() in names]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+
+
+async def _who_we_are(client: AsyncWebClient) -> dict[str, str]:
+    """Ask Slack whose token this is, for as long as it takes to get an answer."""
+    pause = 0.5
+    while True:
+        try:
+            said = await client.auth_test()
+            return {"team_id": said["team_id"], "user_id": said["user_id"]}
+        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
+            log.warning("slack does not answer yet", cause=type(problem).__name__, again_in=pause)
+            await asyncio.sleep(pause)
+            pause = min(30.0, pause * 2)
+
+
+async def until_told_to_stop(bot: Countersign) -> None:
+    """Work until SIGTERM or Ctrl-C, or until a part fails for good."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    waits: list[Callable[[], Awaitable[Any]]] = [stop.wait, bot.broken]
+    tasks = [asyncio.ensure_future(wait()) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run(settings: Settings, stack_path: Path) -> None:
+    """Everything in one process."""
+    access = settings.slack()
+    port = settings.port if settings.port_is_set or not access.socket_mode else None
+    bot = Countersign(
+        slack=access, database_url=settings.database_url.get_secret_value(), stack_path=stack_path, port=port
+    )
+    async with bot:
+        log.info("ready", mode="socket" if access.socket_mode else "http", stack=str(stack_path))
+        await until_told_to_stop(bot)
+
+
+async def migrate(settings: Settings) -> str:
+    """Bring the database to the newest schema; return a sentence."""
+    async with Database(settings.database_url.get_secret_value()) as storage:
+        before, after = await bring_to_newest(storage)
+    return f"The schema is {after}." if before == after else f"The schema went from {before or 'nothing'} to {after}."

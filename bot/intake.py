@@ -1,0 +1,204 @@
+"""Reads the inbox: each letter is handled once, in order within its line, many lines side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from handlers import messages
+from handlers.cancel import somebody_cancels
+from handlers.errors import Refusal
+from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
+from handlers.ports import Clock, LookupFailed, NewId, Slack
+from handlers.request import look_around, owed, somebody_asked
+from handlers.review import NotYet, somebody_reacted
+from handlers.send_back import somebody_said_why
+from handlers.stack import Stack
+from handlers.status import somebody_wants_context, somebody_wants_help, somebody_wants_status
+from handlers.words import Body
+from storage.database import Database
+from storage.records import Kind, Letter
+
+log = structlog.get_logger(__name__)
+
+_SIDE_BY_SIDE = 32
+_IDLE_SECONDS = 5.0
+_NOT_YET_TRIES = 8
+_BROKEN_TRIES = 3
+_LONGEST_WAIT = 60.0
+
+Privately = Callable[..., Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tools:
+    """What handling a letter takes."""
+
+    storage: Database
+    slack: Slack
+    stack: Callable[[], Stack]
+    now: Clock
+    new_id: NewId
+    answer_privately: Privately
+    abort: Callable[[str], None]
+
+
+class Intake:
+    """Runs until cancelled; what it was doing then is simply done again."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._woken = asyncio.Event()
+        self._lines: dict[str, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        try:
+            while True:
+                self._woken.clear()
+                pause = await self._start_what_is_due()
+                try:
+                    await asyncio.wait_for(self._woken.wait(), timeout=pause)
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self._lines.values():
+                task.cancel()
+            await asyncio.gather(*self._lines.values(), return_exceptions=True)
+
+    async def _start_what_is_due(self) -> float:
+        """Start what can be started; return how many seconds to sleep at most."""
+        room = _SIDE_BY_SIDE - len(self._lines)
+        if room <= 0:
+            return _IDLE_SECONDS
+        try:
+            async with self._tools.storage.reading() as saved:
+                heads = await saved.inbox.heads(self._tools.now(), without=self._lines.keys(), limit=room)
+                due = await saved.inbox.next_due()
+        except Exception:
+            log.exception("inbox could not be read; trying again")
+            return 1.0
+        for letter in heads:
+            self._lines[letter.line] = asyncio.create_task(self._handle(letter))
+        if due is None or heads:
+            return _IDLE_SECONDS
+        return min(_IDLE_SECONDS, max(0.05, (due - self._tools.now()).total_seconds()))
+
+    async def _handle(self, letter: Letter) -> None:
+        try:
+            await handle(letter, self._tools)
+        except Exception:
+            # The database failed twice over: the letter stays, and is handled when it can be written again.
+            log.exception("letter left for later", key=letter.key)
+            await asyncio.sleep(1.0)
+        finally:
+            del self._lines[letter.line]
+            self.wake()
+
+
+async def handle(letter: Letter, tools: Tools) -> None:
+    """Handle one letter to its end: done, refused in words, or put off."""
+    try:
+        match letter.kind:
+            case "request":
+                await _request(Request.from_json(letter.body), tools)
+            case "reaction":
+                stack, reaction = tools.stack(), Reaction.from_json(letter.body)
+                await somebody_reacted(reaction, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
+            case "reason":
+                stack, reason = tools.stack(), Reason.from_json(letter.body)
+                await somebody_said_why(
+                    reason, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
+                )
+            case unknown:
+                log.error("letter of an unknown kind", key=letter.key, kind=unknown)
+                await _done(letter, "unknown kind", tools)
+    except Refusal as refusal:
+        await _refuse(letter, refusal.sentence, tools)
+    except NotYet:
+        await _put_off(letter, "not ours", _NOT_YET_TRIES, tools)
+    except LookupFailed as failed:
+        log.warning("slack does not say; trying again", key=letter.key, cause=str(failed), tries=letter.tries)
+        await _put_off(letter, "slack never said", None, tools)
+    except Exception:
+        reference = secrets.token_hex(4)
+        log.exception("a letter could not be handled", key=letter.key, reference=reference, tries=letter.tries)
+        if letter.tries + 1 < _BROKEN_TRIES:
+            await _put_off(letter, "broke", None, tools)
+        else:
+            await _refuse(letter, messages.broke(reference), tools)
+
+
+async def _request(request: Request, tools: Tools) -> None:
+    stack = tools.stack()
+    match request.verb:
+        case Verb.STAGE | Verb.AGAIN:
+            await somebody_asked(
+                request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
+            )
+        case Verb.STATUS:
+            await somebody_wants_status(request, storage=tools.storage, stack=stack, now=tools.now)
+        case Verb.CONTEXT:
+            await somebody_wants_context(request, storage=tools.storage, now=tools.now)
+        case Verb.CANCEL:
+            for run_id in await somebody_cancels(request, storage=tools.storage, now=tools.now):
+                tools.abort(run_id)
+        case Verb.HELP:
+            body = await somebody_wants_help(request, storage=tools.storage, stack=stack, now=tools.now)
+            await _privately(request, body, tools)
+
+
+async def _done(letter: Letter, outcome: str, tools: Tools) -> bool:
+    async with tools.storage.transaction() as saved:
+        return await saved.inbox.handled(letter.key, at=tools.now(), outcome=outcome)
+
+
+async def _put_off(letter: Letter, outcome: str, tries: int | None, tools: Tools) -> None:
+    """Look again after a while that doubles; give up after so many tries, if any."""
+    if tries is not None and letter.tries >= tries:
+        await _done(letter, outcome, tools)
+        return
+    wait = timedelta(seconds=min(_LONGEST_WAIT, 0.25 * 2**letter.tries))
+    async with tools.storage.transaction() as saved:
+        await saved.inbox.later(letter.key, due_at=_later(tools.now(), wait))
+
+
+def _later(now: datetime, wait: timedelta) -> datetime:
+    return now + wait
+
+
+async def _refuse(letter: Letter, sentence: str, tools: Tools) -> None:
+    """Say why not, where the person asked: in the work's thread if there is one, else to them alone."""
+    body = messages.plain(sentence, fallback=sentence[:280], state="refused")
+    if letter.kind == "reaction":
+        await _done(letter, f"refused: {sentence}", tools)
+        return
+    request = Request.from_json(letter.body) if letter.kind == "request" else None
+    async with tools.storage.transaction() as saved:
+        if not await saved.inbox.handled(letter.key, at=tools.now(), outcome=f"refused: {sentence}"):
+            return
+        asked_in_thread = request is not None and request.entrance is not Entrance.COMMAND and request.thread_ts
+        work = (await look_around(saved, request)).work if request and asked_in_thread else None
+        if work is not None:
+            slot = f"refused/{letter.key}"[:90]
+            await saved.outbox.plan(owed(work, None, Kind.NOTICE, slot, body, now=tools.now))
+            return
+    if request is not None:
+        await _privately(request, body, tools)
+
+
+async def _privately(request: Request, body: Body, tools: Tools) -> None:
+    await tools.answer_privately(
+        reply_url=request.reply_url,
+        channel=request.channel,
+        person=request.person,
+        thread_ts=request.thread_ts if request.entrance is not Entrance.COMMAND else None,
+        body=body,
+    )

@@ -1,0 +1,142 @@
+"""The embedded courier: one process, and the runs table is the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from handlers.ports import Clock
+from handlers.result import NotOurs
+from storage.database import Database
+from storage.records import Run
+
+log = structlog.get_logger(__name__)
+
+_SIDE_BY_SIDE = 1_000
+_IDLE_SECONDS = 5.0
+_TROUBLE_SECONDS = 2.0
+
+Perform = Callable[[Run], Awaitable[None]]
+
+
+class Alone:
+    """A lock on the database's file: a second process is refused with a sentence. Needs a local disk."""
+
+    def __init__(self, database: str | None) -> None:
+        self._path = Path(f"{database}.lock") if database and database != ":memory:" else None
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        if self._path is None:
+            return self
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            self._descriptor = None
+            told = f"Another Countersign is already working on {str(self._path).removesuffix('.lock')}; stop it first."
+            raise SystemExit(told) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+
+class Embedded:
+    """Begins runs as their threads come free, and gives them back when it must stop."""
+
+    def __init__(self, *, storage: Database, perform: Perform, now: Clock) -> None:
+        self._storage, self._perform, self._now = storage, perform, now
+        self._woken = asyncio.Event()
+        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._draining = False
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    def abort(self, run_id: str) -> None:
+        """Stop a call under way; the run's state says already why."""
+        if task := self._at_work.get(run_id):
+            task.cancel()
+
+    async def serve(self) -> None:
+        """Resume what a dead process left, then run until cancelled."""
+        async with self._storage.transaction() as saved:
+            left = await saved.runs.back_in_line()
+        if left:
+            log.info("resuming runs", count=len(left))
+        try:
+            while True:
+                self._woken.clear()
+                await self._begin_what_can_begin()
+                try:
+                    await asyncio.wait_for(self._woken.wait(), timeout=_IDLE_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            await self._park()
+
+    async def drain(self, seconds: float) -> None:
+        """Begin nothing more, and give what is under way so many seconds to end."""
+        self._draining = True
+        if self._at_work:
+            await asyncio.wait(self._at_work.values(), timeout=seconds)
+
+    async def _begin_what_can_begin(self) -> None:
+        if self._draining:
+            return
+        try:
+            async with self._storage.reading() as saved:
+                room = _SIDE_BY_SIDE - len(self._at_work)
+                ready = await saved.runs.next_in_line(without=self._at_work.keys(), limit=room)
+        except Exception:
+            log.exception("the queue could not be read; trying again")
+            return
+        for run in ready:
+            self._at_work[run.id] = asyncio.create_task(self._run(run))
+
+    async def _run(self, run: Run) -> None:
+        try:
+            async with self._storage.transaction() as saved:
+                begun = await saved.runs.begin(run.id, at=self._now())
+            if begun is not None:
+                await self._perform(begun)
+        except NotOurs:
+            log.info("run ended elsewhere", run=run.id)
+        except Exception:
+            log.exception("run left for later", run=run.id)
+            await self._give_back(run.id)
+        finally:
+            del self._at_work[run.id]
+            self.wake()
+
+    async def _give_back(self, run_id: str) -> None:
+        """After trouble with the database the run waits in line again, once it can be written."""
+        while True:
+            await asyncio.sleep(_TROUBLE_SECONDS)
+            try:
+                async with self._storage.transaction() as saved:
+                    await saved.runs.back_in_line(only=run_id)
+            except Exception:
+                log.exception("the queue cannot be written; trying again", run=run_id)
+            else:
+                return
+
+    async def _park(self) -> None:
+        """Give back what is under way; it begins again where it was last remembered."""
+        tasks = dict(self._at_work)
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        async with self._storage.transaction() as saved:
+            for run_id in tasks:
+                await saved.runs.back_in_line(only=run_id)

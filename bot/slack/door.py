@@ -1,0 +1,228 @@
+"""Slack's payloads, read as values: nothing behind this door knows a field's name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bot.slack.plain import plain_words, take_permalink
+from handlers.asking import Asked, read_mention
+from handlers.errors import Refusal
+from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
+from handlers.stack import StageName
+from storage.records import Letter
+
+Payload = dict[str, Any]
+
+BUTTONS = {
+    "critique": Asked(verb=Verb.STAGE, stage=StageName.CRITIQUE),
+    "revise": Asked(verb=Verb.STAGE, stage=StageName.DRAFT, revises=True),
+    "final": Asked(verb=Verb.STAGE, stage=StageName.FINAL),
+    "context": Asked(verb=Verb.CONTEXT),
+}
+CRITIQUE_SHORTCUT = "critique_message"
+CRITIQUE_MODAL = "critique_modal"
+_KEY_LIMIT = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """What reading a payload takes: who we are, how commands are called, which emoji mean something."""
+
+    bot_user: str
+    prefix: str
+    means_something: Callable[[str], bool]
+    now: Callable[[], datetime]
+
+    def letters(self, body: Payload) -> list[Letter]:
+        """What a delivery asks of us. Empty for what is only to be acknowledged.
+
+        Raises:
+            Refusal: a slash command that cannot be understood; the sentence is its answer.
+        """
+        if "command" in body:
+            return [self._letter(self.command(body))]
+        match body.get("type"):
+            case "event_callback":
+                value = self.event(body)
+            case "block_actions":
+                value = self.click(body)
+            case "view_submission":
+                value = self.submission(body)
+            case _:
+                value = None
+        return [self._letter(value)] if value else []
+
+    def command(self, body: Payload) -> Request:
+        """`/draft [link] words`. Raises Refusal when there is nothing to work on."""
+        name = str(body["command"]).removeprefix("/").removeprefix(self.prefix)
+        if name not in list(StageName):
+            raise Refusal(f"I know no `{body['command']}`. Stages: {', '.join(StageName)}.")
+        pointer, words = take_permalink(str(body.get("text") or ""))
+        if pointer and pointer.channel != body["channel_id"]:
+            raise Refusal("That link leads to another channel. Ask there: what is said there stays there.")
+        if not pointer and not words:
+            raise Refusal(
+                f"Say what it is about: `{body['command']} Announce that …`, or begin with a link to a message."
+            )
+        return Request(
+            key=_key("command", body["trigger_id"]),
+            entrance=Entrance.COMMAND,
+            verb=Verb.STAGE,
+            stage=StageName(name),
+            team=body["team_id"],
+            channel=body["channel_id"],
+            person=body["user_id"],
+            at=self.now(),
+            words=plain_words(words),
+            thread_ts=pointer.thread_ts if pointer else None,
+            target_ts=pointer.ts if pointer else None,
+            reply_url=body.get("response_url"),
+        )
+
+    def event(self, body: Payload) -> Request | Reaction | Reason | None:
+        """A mention, a reaction, or a reply that may be a reason."""
+        event = body.get("event") or {}
+        match event.get("type"):
+            case "app_mention":
+                return self.mention(body, event)
+            case "reaction_added" | "reaction_removed":
+                return self.reaction(body, event)
+            case "message":
+                return self.reply(body, event)
+            case _:
+                return None
+
+    def mention(self, body: Payload, event: Payload) -> Request | None:
+        """`@bot critique [link] words`, in a thread or starting one."""
+        if event.get("bot_id") or event.get("edited") or not event.get("user"):
+            return None
+        _, _, after = str(event.get("text") or "").partition(f"<@{self.bot_user}>")
+        asked = read_mention(after)
+        pointer, words = take_permalink(asked.words)
+        thread = event.get("thread_ts") or event["ts"]
+        if pointer and pointer.channel != event["channel"]:
+            pointer = None
+            words = asked.words
+        return Request(
+            key=_key("mention", body["team_id"], event["channel"], event["ts"]),
+            entrance=Entrance.MENTION,
+            verb=asked.verb,
+            stage=asked.stage,
+            revises=asked.revises,
+            team=body["team_id"],
+            channel=event["channel"],
+            person=event["user"],
+            at=moment(event["ts"]),
+            words=plain_words(words),
+            thread_ts=thread,
+            target_ts=pointer.ts if pointer else None,
+        )
+
+    def reaction(self, body: Payload, event: Payload) -> Reaction | None:
+        item = event.get("item") or {}
+        if item.get("type") != "message" or not self.means_something(str(event.get("reaction"))):
+            return None
+        if not event.get("user") or event["user"] == self.bot_user:
+            return None
+        return Reaction(
+            key=_key("reaction", body["event_id"]),
+            team=body["team_id"],
+            channel=item["channel"],
+            message_ts=item["ts"],
+            person=event["user"],
+            emoji=event["reaction"],
+            added=event["type"] == "reaction_added",
+            at=moment(event["event_ts"]),
+        )
+
+    def reply(self, body: Payload, event: Payload) -> Reason | None:
+        """A person's plain reply in a thread; the inbox takes it only if a reason is wanted from them there."""
+        if event.get("subtype") or event.get("bot_id") or not event.get("thread_ts") or not event.get("user"):
+            return None
+        text = str(event.get("text") or "")
+        if f"<@{self.bot_user}>" in text or event["ts"] == event["thread_ts"]:
+            return None
+        return Reason(
+            key=_key("reply", body["team_id"], event["channel"], event["ts"]),
+            team=body["team_id"],
+            channel=event["channel"],
+            thread_ts=event["thread_ts"],
+            person=event["user"],
+            words=plain_words(text),
+            at=moment(event["ts"]),
+        )
+
+    def click(self, body: Payload) -> Request | None:
+        """A button under an answer. What it may do is decided by what its answer is, not by what it says."""
+        action = (body.get("actions") or [{}])[0]
+        asked = BUTTONS.get(str(action.get("action_id")))
+        container = body.get("container") or {}
+        if asked is None or not action.get("value"):
+            return None
+        message = body.get("message") or {}
+        where = container.get("message_ts") or message.get("ts") or ""
+        return Request(
+            key=_key("click", where, action["action_id"], action.get("action_ts", ""), body["user"]["id"]),
+            entrance=Entrance.BUTTON,
+            verb=asked.verb,
+            stage=asked.stage,
+            revises=asked.revises,
+            team=body["team"]["id"],
+            channel=(body.get("channel") or {}).get("id") or container.get("channel_id", ""),
+            person=body["user"]["id"],
+            at=self.now(),
+            thread_ts=message.get("thread_ts") or container.get("thread_ts") or where,
+            target_id=action["value"],
+        )
+
+    def submission(self, body: Payload) -> Request | None:
+        """The modal of "Critique this"."""
+        view = body.get("view") or {}
+        if view.get("callback_id") != CRITIQUE_MODAL:
+            return None
+        place = json.loads(view["private_metadata"])
+        said = {
+            action: str(value.get("value") or "").strip()
+            for block in (view.get("state") or {}).get("values", {}).values()
+            for action, value in block.items()
+        }
+        return Request(
+            key=_key("view", view["id"]),
+            entrance=Entrance.SHORTCUT,
+            verb=Verb.STAGE,
+            stage=StageName.CRITIQUE,
+            team=body["team"]["id"],
+            channel=place["channel"],
+            person=body["user"]["id"],
+            at=self.now(),
+            words=plain_words(said.get("note", "")),
+            brief=plain_words(said.get("brief", "")),
+            thread_ts=place.get("thread_ts"),
+            target_ts=place["ts"],
+        )
+
+    def _letter(self, value: Request | Reaction | Reason) -> Letter:
+        match value:
+            case Request():
+                kind = "request"
+                thread = value.thread_ts or value.target_ts
+                line = f"{value.team}/{value.channel}/{thread}" if thread else value.key
+            case Reaction():
+                kind, line = "reaction", f"reaction/{value.channel}/{value.message_ts}"
+            case Reason():
+                kind, line = "reason", f"{value.team}/{value.channel}/{value.thread_ts}"
+        return Letter(key=value.key, kind=kind, line=line[:_KEY_LIMIT], body=value.to_json(), received_at=self.now())
+
+
+def moment(ts: str) -> datetime:
+    """Slack's "1790000000.000100" as a moment."""
+    seconds, _, micro = str(ts).partition(".")
+    return datetime.fromtimestamp(int(seconds), tz=UTC).replace(microsecond=int((micro + "000000")[:6]))
+
+
+def _key(kind: str, *parts: str) -> str:
+    return "/".join([kind, *parts])[:_KEY_LIMIT]

@@ -1,0 +1,168 @@
+"""How deliveries reach us: Socket Mode under a watchdog, or signed HTTP behind Starlette."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import structlog
+import uvicorn
+from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.signature import SignatureVerifier
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY = 10.0
+_MISSES = 2
+_LARGEST_BODY = 2 * 1024 * 1024
+
+Ready = Callable[[], Awaitable[dict[str, str]]]
+"""What is not ready, by name, each with a sentence; empty when all is."""
+
+
+class SocketMode:
+    """A connection to Slack that is made anew when it has silently died."""
+
+    def __init__(self, app: AsyncApp, app_token: str) -> None:
+        self._app, self._app_token = app, app_token
+        self._handler: AsyncSocketModeHandler | None = None
+
+    async def is_connected(self) -> bool:
+        handler = self._handler
+        if handler is None or handler.client.current_session is None:
+            return False
+        return bool(await handler.client.is_connected())
+
+    async def run(self) -> None:
+        """Stay connected until cancelled. slack_sdk reconnects by itself; what it misses is found here."""
+        misses, pause = 0, 1.0
+        try:
+            while True:
+                if self._handler is None:
+                    try:
+                        await self._connect()
+                        misses, pause = 0, 1.0
+                    except Exception as problem:  # noqa: BLE001  whatever keeps us out, we knock again
+                        log.warning("no connection to slack yet", cause=type(problem).__name__, again_in=pause)
+                        await self._close()
+                        await asyncio.sleep(pause)
+                        pause = min(30.0, pause * 2)
+                        continue
+                await asyncio.sleep(_LOOK_EVERY)
+                misses = 0 if await self.is_connected() else misses + 1
+                if misses >= _MISSES:
+                    log.warning("the connection to slack is dead; making a new one")
+                    await self._close()
+        finally:
+            await self._close()
+
+    async def _connect(self) -> None:
+        self._handler = AsyncSocketModeHandler(self._app, self._app_token)
+        await self._handler.connect_async()  # type: ignore[no-untyped-call]  # slack_bolt gives it no types
+        log.info("connected to slack", mode="socket")
+
+    async def _close(self) -> None:
+        handler, self._handler = self._handler, None
+        if handler is None:
+            return
+        try:
+            await asyncio.wait_for(handler.close_async(), timeout=5)  # type: ignore[no-untyped-call]  # as above
+        except Exception as problem:  # noqa: BLE001  it is being thrown away
+            log.info("the old connection did not close well", cause=type(problem).__name__)
+
+
+def http_app(app: AsyncApp | None, *, signing_secret: str | None, ready: Ready) -> Starlette:
+    """`POST /slack/events` for all that Slack sends, and what a balancer asks."""
+    routes = [
+        Route("/healthz", _healthy, methods=["GET"]),
+        Route("/readyz", _readiness(ready), methods=["GET"]),
+    ]
+    if app is not None and signing_secret:
+        routes.append(Route("/slack/events", _events(app, signing_secret), methods=["POST"]))
+    return Starlette(routes=routes)
+
+
+async def _healthy(_: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+def _readiness(ready: Ready) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:
+        missing = await ready()
+        return JSONResponse({"ready": not missing, "missing": missing}, status_code=503 if missing else 200)
+
+    return answer
+
+
+def _events(app: AsyncApp, signing_secret: str) -> Callable[[Request], Awaitable[Response]]:
+    handler = AsyncSlackRequestHandler(app)
+    verifier = SignatureVerifier(signing_secret)
+
+    async def receive(request: Request) -> Response:
+        body = await _body_of(request)
+        if body is None:
+            return PlainTextResponse("too large", status_code=413)
+        if not _is_signed(verifier, body, request):
+            return PlainTextResponse("not signed by Slack", status_code=401)
+        return await handler.handle(request)
+
+    return receive
+
+
+async def _body_of(request: Request) -> bytes | None:
+    """The raw body, unless it is larger than anything Slack sends."""
+    size = 0
+    chunks = []
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > _LARGEST_BODY:
+            return None
+        chunks.append(chunk)
+    body = b"".join(chunks)
+    request._body = body  # noqa: SLF001  Starlette's own cache: the adapter reads the body again
+    return body
+
+
+def _is_signed(verifier: SignatureVerifier, body: bytes, request: Request) -> bool:
+    """Whether Slack signed this. The SDK raises on headers that are no numbers or no ASCII; here they are wrong."""
+    headers: dict[str, Any] = {name.lower(): value for name, value in request.headers.items()}
+    try:
+        return bool(verifier.is_valid_request(body, headers))
+    except (ValueError, TypeError, OverflowError):
+        return False
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: signals are the whole program's business."""
+
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]  # a plain manager will do
+        return nullcontext()
+
+
+async def serve(web: Starlette, port: int) -> None:
+    """Serve HTTP until cancelled; requests under way are answered first."""
+    config = uvicorn.Config(
+        web,
+        host="0.0.0.0",  # noqa: S104  a balancer stands before it
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise

@@ -1,0 +1,98 @@
+"""A review with all that was said about it: what the gate's handlers look at and show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from handlers import messages
+from handlers.judge import ReviewState, approvers, state_of
+from handlers.stack import ReviewRules, Stack
+from handlers.words import Body
+from storage.database import Saved
+from storage.records import Answer, Entry, Review, Verdict, Work
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A review with all that was said about it."""
+
+    review: Review
+    answer: Answer
+    work: Work
+    verdicts: Sequence[Verdict]
+    superseded: bool
+    spent: float
+
+    def state(self, rules: ReviewRules, now: datetime) -> ReviewState:
+        return state_of(
+            self.verdicts,
+            quorum=rules.quorum,
+            superseded=self.superseded,
+            expires_at=self.review.expires_at,
+            now=now,
+        )
+
+
+async def load_case(answer_id: str, saved: Saved) -> Case | None:
+    review, answer = await saved.reviews.get(answer_id), await saved.answers.get(answer_id)
+    if review is None or answer is None:
+        return None
+    work = await saved.works.get(review.work_id)
+    assert work is not None
+    newer = [
+        a
+        for a in await saved.answers.of_work(work.id)
+        if a.seq > answer.seq and a.lane is answer.lane and a.stage == answer.stage
+    ]
+    return Case(
+        review=review,
+        answer=answer,
+        work=work,
+        verdicts=await saved.reviews.verdicts(answer_id),
+        superseded=bool(newer),
+        spent=sum(run.cost_usd or 0 for run in await saved.runs.of_work(work.id)),
+    )
+
+
+def reviewers_of(stack: Stack, channel: str) -> tuple[str, ...]:
+    own = stack.policy(channel).reviewers
+    return stack.review.reviewers if own is None else own
+
+
+async def show_state(case: Case, state: ReviewState, saved: Saved, stack: Stack) -> None:
+    slot = f"{case.work.id}/{case.review.run_id}/review"
+    await saved.outbox.revise(slot, card_of(case, state, stack).to_json())
+
+
+def card_of(case: Case, state: ReviewState, stack: Stack) -> Body:
+    reviewers = reviewers_of(stack, case.work.channel)
+    return messages.review_card(
+        case.answer,
+        state=state,
+        reviewers=[reviewer for reviewer in reviewers if not reviewer.startswith("S")],
+        groups=[reviewer for reviewer in reviewers if reviewer.startswith("S")],
+        approve=messages.glyph(stack.review.approve[0]) if stack.review.approve else "",
+        send_back=messages.glyph(stack.review.send_back[0]) if stack.review.send_back else "",
+        asked_by=case.review.asked_by,
+        solo=stack.review.solo,
+        quorum=stack.review.quorum,
+        approved_by=approvers(case.verdicts),
+        spent=case.spent,
+        remark="" if case.answer.decision != "none" else "The owner gave no decision on this text: look twice.",
+    )
+
+
+def entry_about(case: Case, who: str, what: str, at: datetime, body: dict[str, Any]) -> Entry:
+    return Entry(
+        team=case.work.team,
+        at=at,
+        who=who,
+        what=what,
+        work_id=case.work.id,
+        run_id=case.review.run_id,
+        answer_id=case.answer.id,
+        body=body,
+    )

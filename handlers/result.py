@@ -1,0 +1,285 @@
+"""What came of a run: the answer, its messages, its card and its review, remembered and owed in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from handlers import messages
+from handlers.answers import CriticVerdict, Decision, Deliverable, number, read_answer, taken_up
+from handlers.context import Context, digest, estimate_tokens, sentence
+from handlers.errors import ModelFailed
+from handlers.figures import count
+from handlers.material import critiques_of, target_of
+from handlers.opening import open_review, supersede_older
+from handlers.ports import Clock, ModelAnswer, NewId, StopReason
+from handlers.request import card_slot, owed
+from handlers.routing import Route
+from handlers.stack import Gate, Model, Stack, StageName
+from storage.database import Database, Saved
+from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
+
+Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]
+"""Cut a model's Markdown into the blocks of one or more messages; the second argument names URLs that may be links."""
+
+
+class NotOurs(Exception):  # noqa: N818  reads as a fact
+    """The run was cancelled, or another worker took it over; whatever this one made is dropped."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """A model's answer, which model gave it, and what was tried before."""
+
+    answer: ModelAnswer
+    key: str
+    model: Model
+    tried: tuple[str, ...] = ()
+
+
+def whole(got: Answered, *, stage: StageName) -> Deliverable:
+    """What the answer says, once it is one. Raises ModelFailed for refusals and empty answers."""
+    way = f"Nothing was posted as an answer: change the brief, or pick another model for {stage} in the stack."
+    match got.answer.stop:
+        case StopReason.REFUSAL:
+            raise ModelFailed(f"{got.key} refused to do this. {way}", code="refusal")
+        case StopReason.CONTENT_FILTER:
+            raise ModelFailed(f"the content filter of {got.key} stopped the answer. {way}", code="content_filter")
+        case StopReason.FINISHED | StopReason.LENGTH:
+            text = storable(got.answer.text)
+    if not text.strip():
+        raise ModelFailed(f"{got.key} answered with nothing. `{messages.BOT} again` asks once more.", code="empty")
+    return read_answer(stage, text)
+
+
+def storable(text: str) -> str:
+    """The text without what no database takes: lone surrogates become U+FFFD, NUL its visible sign."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "␀")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Made:
+    """A run that gave an answer: what it was, what it saw, what it said."""
+
+    run: Run
+    work: Work
+    answers: Sequence[Answer]
+    route: Route
+    context: Context
+    got: Answered
+    said: Deliverable
+
+    @property
+    def target(self) -> Answer | None:
+        return target_of(self.run, self.answers)
+
+    @property
+    def is_cut(self) -> bool:
+        return self.got.answer.stop is StopReason.LENGTH
+
+
+async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now: Clock, new_id: NewId) -> None:
+    """Remember the answer and owe its messages, its card and its review, all at once or not at all.
+
+    Raises:
+        NotOurs: the run is somebody else's by now, so nothing was remembered.
+    """
+    run, work, ended = made.run, made.work, now()
+    async with storage.transaction() as saved:
+        if not await _leave(made, saved, ended):
+            raise NotOurs
+        number_ = await saved.answers.next_number(work.id, run.stage)
+        answer = _answer(made, number_, new_id("a"), ended)
+        await saved.answers.add(answer)
+        await saved.outbox.revise(card_slot(run), messages.answered(run, _outcome(made, ended)).to_json())
+        for message in say_answer(work, run, answer, made.said, cut=cut, linkable=_linkable(work), now=now):
+            await saved.outbox.plan(message)
+        await saved.ledger.append(_entry(made, answer, ended))
+        if made.route.gate is Gate.REVIEW:
+            await supersede_older(run, work, answer, saved=saved, stack=stack, now=now)
+            await _gate(made, answer, saved, stack, now=now)
+
+
+async def _leave(made: Made, saved: Saved, ended: datetime) -> bool:
+    spent, got = usage(made.context, made.got), made.got
+    return await saved.runs.leave(
+        made.run,
+        RunState.ANSWERED,
+        at=ended,
+        model=got.key,
+        served_id=got.answer.served_id,
+        stop_reason=got.answer.stop,
+        attempts=got.answer.attempts,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        estimated=spent.estimated,
+        cost_usd=spent.usd,
+    )
+
+
+def _answer(made: Made, number_: int, answer_id: str, ended: datetime) -> Answer:
+    target = made.target
+    return Answer(
+        id=answer_id,
+        work_id=made.work.id,
+        run_id=made.run.id,
+        stage=made.run.stage,
+        lane=made.run.lane,
+        number=number_,
+        text=made.said.text,
+        sha256=digest(made.said.text),
+        notes=made.said.notes,
+        decision=made.said.decision,
+        verdict=made.said.verdict,
+        about_id=target.id if target else None,
+        made_at=ended,
+    )
+
+
+async def _gate(made: Made, answer: Answer, saved: Saved, stack: Stack, *, now: Clock) -> None:
+    """Open the review, unless the owner blocked the text or it was cut short: then say what to do instead."""
+    run = made.run
+    if made.said.decision is Decision.BLOCKED:
+        told = f"The owner blocked this text, so no review opens. Revise it, then `{messages.BOT} final` again."
+    elif made.is_cut:
+        told = (
+            "This text was cut at the output limit, so no review opens. "
+            f"Raise `max_output_tokens` of {run.stage} or ask for something shorter, then `{messages.BOT} final` again."
+        )
+    else:
+        await open_review(run, made.work, answer, saved=saved, stack=stack, now=now)
+        return
+    notice = messages.plain(told, fallback="No review opens", state="blocked")
+    await saved.outbox.plan(owed(made.work, run, Kind.NOTICE, f"{run.id}/blocked", notice, now=now, answer=answer))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """Tokens and USD of one run; estimated where the endpoint did not count."""
+
+    input_tokens: int
+    output_tokens: int
+    estimated: bool
+    usd: float | None
+
+
+def usage(context: Context, got: Answered) -> Spent:
+    """What the endpoint counted, or an estimate; approximate cost where the stack knows a price."""
+    said = got.answer.usage
+    estimated = said.input_tokens is None or said.output_tokens is None
+    read = said.input_tokens if said.input_tokens is not None else context.tokens
+    written = said.output_tokens if said.output_tokens is not None else estimate_tokens(got.answer.text)
+    price = got.model.price
+    usd = (read * price.input + written * price.output) / 1_000_000 if price else None
+    return Spent(input_tokens=read, output_tokens=written, estimated=estimated, usd=usd)
+
+
+def _outcome(made: Made, ended: datetime) -> messages.Outcome:
+    run, got = made.run, made.got
+    spent = usage(made.context, got)
+    remarks = [_remark(made)]
+    if made.is_cut:
+        remarks.append("The answer was cut at the output limit; it is not whole.")
+    return messages.Outcome(
+        model=_named(got),
+        tried=got.tried,
+        seconds=(ended - (run.started_at or ended)).total_seconds(),
+        tokens=spent.input_tokens + spent.output_tokens,
+        estimated=spent.estimated,
+        usd=spent.usd,
+        why=made.route.reason,
+        read=sentence(made.context.manifest),
+        remark=" ".join(remark for remark in remarks if remark),
+        done=_done(made.said.decision),
+    )
+
+
+def _named(got: Answered) -> str:
+    served = got.answer.served_id
+    return f"{got.key} (served by {served})" if served and served != got.model.id else got.key
+
+
+def _done(decision: Decision) -> str:
+    match decision:
+        case Decision.READY:
+            return "ready"
+        case Decision.BLOCKED:
+            return "blocked"
+        case Decision.NONE:
+            return "answered"
+
+
+def _remark(made: Made) -> str:
+    """What a person should know at a glance: the critic's verdict, or what the owner did with the findings."""
+    said = made.said
+    match StageName(made.run.stage):
+        case StageName.CRITIQUE:
+            verdict = "nothing serious found" if said.verdict is CriticVerdict.NOTHING_SERIOUS else "revise"
+            found = f"{count(len(said.findings), 'finding')} · " if said.findings else ""
+            return f"{found}verdict: {verdict}"
+        case StageName.FINAL:
+            tally = taken_up(said.notes, _labels(made)).in_words
+            return ". ".join(words for words in (tally, said.remarks) if words)
+        case _:
+            return said.remarks
+
+
+def _labels(made: Made) -> list[str]:
+    """The findings the owner had before them, by their numbers in the thread."""
+    critiques = critiques_of(made.target, made.answers) if made.target else []
+    return [
+        label
+        for critique in critiques
+        for label in number(read_answer(StageName.CRITIQUE, critique.text).findings, critique.number)
+    ]
+
+
+def say_answer(
+    work: Work, run: Run, answer: Answer, made: Deliverable, *, cut: Cut, linkable: Collection[str], now: Clock
+) -> list[Message]:
+    """The messages of an answer: its parts, then the notes that stand beside it."""
+    said = []
+    pieces = cut(answer.text, linkable) if answer.text.strip() else []
+    for place, blocks in enumerate(pieces, 1):
+        body = messages.part(answer, blocks, number=place, of=len(pieces), buttons=place == len(pieces))
+        said.append(owed(work, run, Kind.ANSWER, f"{run.id}/answer/{place}", body, now=now, answer=answer))
+    notes = "\n\n".join(words for words in (_blocked(made), made.notes) if words.strip())
+    beside = cut(notes, linkable) if notes else []
+    for place, blocks in enumerate(beside, 1):
+        body = messages.notes(answer, blocks, number=place, of=len(beside))
+        said.append(owed(work, run, Kind.NOTES, f"{run.id}/notes/{place}", body, now=now, answer=answer))
+    return said
+
+
+def _blocked(made: Deliverable) -> str:
+    """The owner's reason is a model's words too, so it stands among the notes."""
+    return f"**Blocked:** {made.blocked_because}" if made.blocked_because else ""
+
+
+def _linkable(work: Work) -> frozenset[str]:
+    """The URLs that stood in the brief: only these may become links."""
+    words = work.brief.split()
+    return frozenset(
+        url for word in words if (url := word.strip("<>()[]{},;.!?\"'")).startswith(("http://", "https://"))
+    )
+
+
+def _entry(made: Made, answer: Answer, at: datetime) -> Entry:
+    return Entry(
+        team=made.work.team,
+        at=at,
+        who=made.run.asked_by,
+        what="answered",
+        work_id=made.work.id,
+        run_id=made.run.id,
+        answer_id=answer.id,
+        body={
+            "stage": made.run.stage,
+            "sha256": answer.sha256,
+            "model": made.got.key,
+            "served": made.got.answer.served_id,
+            "stack": made.route.stack_digest,
+        },
+    )

@@ -1,0 +1,197 @@
+"""One run: a fresh context, one question to the assigned model, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from handlers import messages
+from handlers.context import Context, compose, sentence
+from handlers.errors import ModelFailed, Refusal
+from handlers.material import material, stage_of
+from handlers.ports import Assignment, Clock, Models, NewId, Prompt
+from handlers.request import card_slot
+from handlers.result import Answered, Cut, Made, NotOurs, deliver, whole
+from handlers.routing import NoRoute, Route, route
+from handlers.stack import Model, Stack, StageName
+from handlers.words import Body
+from storage.database import Database
+from storage.records import Answer, Run, RunState, StoredContext, Work
+
+FIRST_BEAT, NEXT_BEATS = 2.0, 5.0
+
+
+class Heartbeats(Protocol):
+    """What people see while a model works; all of it may be lost without harm."""
+
+    async def heartbeat(self, slot: str, body: Body) -> None: ...
+    async def show_status(self, work: Work, text: str) -> None: ...
+
+
+async def run_stage(
+    run: Run,
+    *,
+    storage: Database,
+    models: Models,
+    heartbeats: Heartbeats,
+    stack: Stack,
+    cut: Cut,
+    now: Clock,
+    new_id: NewId,
+) -> None:
+    """Take one running run to its end. A crash anywhere leaves a run that can simply be begun again.
+
+    Raises:
+        NotOurs: it is somebody else's by now.
+    """
+    async with storage.reading() as saved:
+        work = await saved.works.get(run.work_id)
+        answers = await saved.answers.of_work(run.work_id)
+    assert work is not None
+    try:
+        decided, context = prepare(run, work, answers, stack, marker=new_id("m"))
+        await _remember(run, decided, context, storage=storage, now=now)
+        seen = sentence(context.manifest)
+        async with _beating(run, work, decided, seen, heartbeats=heartbeats):
+            got = await _ask(decided, context, stack, models=models)
+        deliverable = whole(got, stage=StageName(run.stage))
+    except Refusal as refusal:
+        await _end(run, RunState.REFUSED, refusal.sentence, "refused", storage=storage, now=now)
+    except ModelFailed as failure:
+        await _end(run, RunState.FAILED, failure.sentence, failure.code, storage=storage, now=now)
+    else:
+        made = Made(run=run, work=work, answers=answers, route=decided, context=context, got=got, said=deliverable)
+        await deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id)
+
+
+def prepare(run: Run, work: Work, answers: Sequence[Answer], stack: Stack, *, marker: str) -> tuple[Route, Context]:
+    """Decide the route and compose the context. Raises Refusal when the stage may not or cannot start."""
+    stage = stage_of(run)
+    decided = route(stack, stage.name, work.channel)
+    if isinstance(decided, NoRoute):
+        raise Refusal(decided.sentence)
+    rules = stack.rules(stage.name)
+    context = compose(
+        stage,
+        material(run, work, answers),
+        marker=marker,
+        extra_instructions=rules.instructions or "",
+        prefix=stack.commands.prefix,
+    )
+    return decided, context
+
+
+async def _remember(run: Run, decided: Route, context: Context, *, storage: Database, now: Clock) -> None:
+    async with storage.transaction() as saved:
+        await saved.runs.note_facts(run, route=_route_json(decided), model=decided.model)
+        await saved.runs.keep_context(
+            StoredContext(
+                run_id=run.id,
+                system=context.system,
+                prompt=context.user,
+                manifest=json.loads(context.manifest.to_json()),
+                made_at=now(),
+            )
+        )
+
+
+def _route_json(decided: Route) -> dict[str, Any]:
+    return {
+        "model": decided.model,
+        "fallbacks": list(decided.fallbacks),
+        "posture": decided.posture,
+        "boundary": decided.boundary,
+        "gate": decided.gate,
+        "priority": list(decided.priority),
+        "reason": decided.reason,
+        "stack": decided.stack_digest,
+    }
+
+
+class _beating:  # noqa: N801  reads as a phrase where it is used
+    """While inside, the card and the thread show that somebody works; leaving ends it at once."""
+
+    def __init__(self, run: Run, work: Work, decided: Route, seen: str, *, heartbeats: Heartbeats) -> None:
+        self._run, self._work, self._decided, self._seen = run, work, decided, seen
+        self._heartbeats = heartbeats
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._beat())
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        word, started = stage_of(self._run).working, asyncio.get_running_loop().time()
+        await self._heartbeats.show_status(self._work, f"is {word}")
+        pause = FIRST_BEAT
+        while True:
+            await asyncio.sleep(pause)
+            seconds = asyncio.get_running_loop().time() - started
+            body = messages.working(
+                self._run,
+                word=word,
+                model=self._decided.model,
+                seconds=seconds,
+                why=self._decided.reason,
+                read=self._seen,
+            )
+            await self._heartbeats.heartbeat(card_slot(self._run), body)
+            pause = NEXT_BEATS
+
+
+async def _ask(decided: Route, context: Context, stack: Stack, *, models: Models) -> Answered:
+    """Ask the assigned model, then its fallbacks in order; who was tried is never forgotten."""
+    rules = stack.rules(decided.stage)
+    prompt = Prompt(
+        system=context.system,
+        user=context.user,
+        max_output_tokens=rules.max_output_tokens,
+        temperature=rules.temperature,
+    )
+    failures: list[ModelFailed] = []
+    for key in (decided.model, *decided.fallbacks):
+        model = stack.models[key]
+        if context.tokens + rules.max_output_tokens > model.context_tokens:
+            failures.append(_too_long(decided.stage, key, context.tokens, rules.max_output_tokens, model))
+            continue
+        try:
+            assignment = Assignment(key=key, model=model, timeout_seconds=rules.timeout_seconds)
+            answer = await models.ask(assignment, prompt)
+        except ModelFailed as failure:
+            failures.append(failure)
+        else:
+            tried = (decided.model, failures[0].sentence) if failures else ()
+            return Answered(answer=answer, key=key, model=model, tried=tried)
+    last = failures[-1]
+    told = " Then: ".join(failure.sentence for failure in failures)
+    way = f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."
+    raise ModelFailed(f"{told} {way}", code=last.code)
+
+
+def _too_long(stage: StageName, key: str, tokens: int, room: int, model: Model) -> ModelFailed:
+    return ModelFailed(
+        f"{stage} would hand {key} about {tokens:,} tokens and needs {room:,} for the answer; "
+        f"it takes {model.context_tokens:,} in all. Start fresh with a shorter brief or text.",
+        code="context_too_long",
+    )
+
+
+async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Database, now: Clock) -> None:
+    """The run ends without an answer: its card says why and what to do."""
+    ended = now()
+    card = messages.refused(run, told) if state is RunState.REFUSED else messages.failed(run, told)
+    async with storage.transaction() as saved:
+        if not await saved.runs.leave(run, state, at=ended, error=told, error_code=code):
+            raise NotOurs
+        await saved.outbox.revise(card_slot(run), card.to_json())
+
+
+async def run_broke(run: Run, reference: str, *, storage: Database, now: Clock) -> None:
+    """Our own bug: the thread hears that something broke and under which reference."""
+    await _end(run, RunState.FAILED, messages.broke(reference), "broke", storage=storage, now=now)
