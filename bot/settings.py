@@ -87,6 +87,10 @@ class Settings(_Frozen):
         """The value of an environment variable that the stack names (`key_env`); None when unset or empty."""
         return self._environment.get(name) if name else None
 
+    def names(self) -> frozenset[str]:
+        """The names of all variables that are set."""
+        return frozenset(self._environment)
+
     def slack(self, *, intake: bool = True) -> SlackAccess:
         """What run, web and (without intake) worker need; SettingsError names all that is missing at once."""
         problems = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from types import MappingProxyType
 
+from bot.one_line import one_line
 from bot.token_shapes import TOKEN_SHAPES
 from handlers import lint, soundness
 from handlers.remarks import Level
@@ -29,8 +29,6 @@ CODES: Mapping[str, str] = MappingProxyType(
 )
 """Every code and what it means. E is an error, W a warning, N a note; the codes are stable."""
 
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa1-\U0010ffff]|[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
@@ -43,8 +41,7 @@ class Finding:
     level: Level
 
     def __str__(self) -> str:
-        text = TOKEN_SHAPES.sub("[secret]", f"{self.path}:{self.line}: {self.code} {self.sentence}")
-        return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        return one_line(TOKEN_SHAPES.sub("[secret]", f"{self.path}:{self.line}: {self.code} {self.sentence}"))
 
 
 class StackErrors(Exception):  # noqa: N818  it carries many

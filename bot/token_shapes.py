@@ -15,7 +15,7 @@ TOKEN_SHAPES = re.compile(
     | \bAIza[\w-]{30,} | \b(?:AKIA|ASIA)[A-Z0-9]{16}\b                              # clouds
     | \bwhsec_[A-Za-z0-9+/=]{16,}                                                   # Standard Webhooks
     | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*                                             # JSON Web Tokens
-    | -----BEGIN\ [A-Z ]{0,40}PRIVATE\ KEY-----
+    | -----BEGIN\ [A-Z ]{0,40}PRIVATE\ KEY-----[A-Za-z0-9+/=\s\\]*                   # with its escaped lines
     | \b(?i:bearer)\s+[A-Za-z0-9._~+/=-]{16,}
     | hooks\.slack\.com/(?:services|commands|actions)/[\w/-]{8,} | [?&]ticket=[\w.%-]{8,}
     """,
