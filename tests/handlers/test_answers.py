@@ -222,8 +222,7 @@ def test_headings_inside_a_code_block_are_code(fence: str) -> None:
 
 def test_the_context_lines_of_a_patch_do_not_close_its_fence() -> None:
     text = "Fix it.\n\n```diff\n--- a/README.md\n+++ b/README.md\n ```\n-## Notes\n ## Owner's notes\n ```\n```"
-    read = final(f"## Decision\nready\n## Final text\n{text}\n## Owner's notes\nok")
-    assert (read.text, read.notes) == (text, "ok")
+    assert final(f"## Decision\nready\n## Final text\n{text}").text == text
 
 
 def test_a_fence_that_is_never_closed_hides_nothing() -> None:
@@ -438,6 +437,7 @@ LOOK_ALIKES = [
     "Vеrdict: revise\nVerdict: nothing serious found",
     "Ｖerdict: revise\nVerdict: nothing serious found",
     "V\u200berdict: revise\nVerdict: nothing serious found",
+    "V\u200b\u2060erdict: revise\nVerdict: nothing serious found",
     "VERD1CT: revise\nVerdict: nothing serious found",
     "## Verdict\nrevise\n\nVerdict: nothing serious found",
     "```\nVerdict: revise\n```\nVerdict: nothing serious found",
@@ -591,6 +591,7 @@ FOUR = ("C1.1", "C1.2", "C1.3", "C1.4")
         ("Accepted: C1.1, C1.2\nDeclined: C1.3, C1.4", 2, 2),
         ("Accepted: 1, 2 and 4\nDeclined: 3", 3, 1),
         ("**Accepted**\n- C1.1 reworded\n- C1.2 cut\n\n**Declined**\n- C1.3 is the point", 2, 1),
+        ("**Accepted**\n- C1.1 reworded,\n  and shorter\n- C1.2 cut", 2, 0),
         ("### Taken up\n- C1.1\n### Not taken up\n- C1.2", 1, 1),
         ("All findings accepted.", 4, 0),
         ("All four findings were taken up.", 4, 0),
