@@ -13,7 +13,7 @@ from bot.slack.rich_text_spans import ELEMENT_COST, Span, joined, within
 
 MOST_ELEMENTS: Final = 40
 LONGEST_TEXT: Final = 3_000  # Slack's limit for one text element
-_PIECE_COST: Final = 10  # the element around a piece, its bullet, and the blank line before it
+_PIECE_COST: Final = 6  # the element around a piece, its bullet, and the blank line before it
 _SENTENCE_END = re.compile(r"[.!?\u2026][)\"'\u201d\u2019\]]{0,4}\s+|[\u3002\uff01\uff1f]")
 
 

@@ -28,10 +28,14 @@ def _as_written(url: str) -> str:
     return url
 
 
-_WHOLE = _parser()
-_WITHOUT_LINKS = _parser("link", "image")
+_PARSERS = {
+    (may_link, may_quote): _parser(*(() if may_link else ("link", "image")), *(() if may_quote else ("blockquote",)))
+    for may_link in (True, False)
+    for may_quote in (True, False)
+}
 _LONGEST_MARKDOWN: Final = 150_000
 _MOST_BRACKETS: Final = 5_000
+_MOST_LAZY_LINES: Final = 200
 
 
 def pieces_of(markdown: str, links: Links) -> list[Piece]:
@@ -55,11 +59,25 @@ def pieces_of(markdown: str, links: Links) -> list[Piece]:
 
 
 def _tokens_of(text: str) -> list[Token]:
-    parser = _WITHOUT_LINKS if text.count("[") > _MOST_BRACKETS else _WHOLE
+    """Parse, without the rules that this text would make slow: the parser looks again and again at such lines."""
+    may_link = text.count("[") <= _MOST_BRACKETS
+    may_quote = _lazy_lines(text) <= _MOST_LAZY_LINES
     try:
-        return parser.parse(text)
+        return _PARSERS[may_link, may_quote].parse(text)
     except Exception:  # noqa: BLE001  a fault of the parser must not cost the answer: it is then read as plain lines
         return []
+
+
+def _lazy_lines(text: str) -> int:
+    """How many lines could continue a quote without its sign."""
+    found = 0
+    was_quoted = False
+    for line in text.split("\n"):
+        words = line.lstrip(" \t>*+-.)0123456789")
+        is_quoted = ">" in line[: len(line) - len(words)]
+        found += was_quoted and not is_quoted and bool(line.strip())
+        was_quoted = is_quoted
+    return found
 
 
 def _blocks(tokens: list[Token]) -> Iterator[list[Token]]:

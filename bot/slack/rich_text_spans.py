@@ -14,7 +14,7 @@ _STYLE_OF = {"strong": "bold", "em": "italic", "s": "strike"}
 _LONGEST_LABEL: Final = 300
 # What Slack may count for a character: two UTF-16 units outside the first plane, an entity for the three it escapes.
 _EXTRA = {"&": 4, "<": 3, ">": 3}
-ELEMENT_COST: Final = 8
+ELEMENT_COST: Final = 6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
