@@ -77,7 +77,7 @@ def read_stack(path: Path | str, *, today: date | None = None) -> Loaded:
     instructions, watched = _instructions(path, table)
     values = read_values(table, before=tuple(instructions))
     remarks = list(values.remarks)
-    if values.stack is not None:
+    if values.stack is not None and values.whole:  # a lint about half a stack could be untrue
         remarks += lint(values.stack, today or datetime.now(UTC).date())
     findings = _findings(path, lines, remarks)
     if values.stack is None or any(finding.level is Level.ERROR for finding in findings):

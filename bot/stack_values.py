@@ -32,9 +32,10 @@ _ROUNDS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Values:
-    """The stack, if there was no error, and all remarks about its values."""
+    """The stack as far as it could be read, whether that was all of it, and all remarks about its values."""
 
     stack: Stack | None
+    whole: bool
     remarks: tuple[Remark, ...]
 
 
@@ -53,8 +54,8 @@ def read_values(table: Table, *, before: tuple[Remark, ...] = ()) -> Values:
             left_out |= {_leave_out(table, remark.at) for remark in found}
         else:
             remarks += unsound(stack, unread=left_out)
-            return Values(stack=stack, remarks=tuple(remarks))
-    return Values(stack=None, remarks=tuple(remarks))
+            return Values(stack=stack, whole=not left_out, remarks=tuple(remarks))
+    return Values(stack=None, whole=False, remarks=tuple(remarks))
 
 
 def _secrets(table: Table) -> Iterator[Remark]:

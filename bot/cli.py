@@ -1,0 +1,247 @@
+"""The command line: what can be asked, and how a failure is told in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from bot.logs import learn_secrets, set_up_logging
+from bot.manifest import manifest
+from bot.one_line import one_line
+from bot.settings import Settings, SettingsError, read_settings
+from bot.stack_file import Loaded, StackErrors, read_stack
+from bot.stack_findings import Finding
+from bot.token_shapes import TOKEN_SHAPES
+from handlers.errors import Refusal
+from handlers.remarks import Level
+
+DEMO_PORT = 8030
+INTERRUPTED = 130
+_PRESETS = {path.stem: path for path in sorted((Path(__file__).parent / "presets").glob("*.toml"))}
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What a command works with: its arguments and the environment it was started in."""
+
+    args: argparse.Namespace
+    environ: Mapping[str, str]
+
+    @property
+    def stack_path(self) -> Path:
+        return Path(self.args.stack or self.environ.get("STACK_FILE", "").strip() or "stack.toml")
+
+    def settings(self) -> Settings:
+        """The environment, and logs set up by it; SettingsError if it cannot be used."""
+        settings = read_settings(self.environ)
+        if self.args.database:
+            settings = settings.with_database(self.args.database)
+        set_up_logging(settings)
+        return settings
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Run one command; the exit code. Anything that goes wrong is one sentence on stderr."""
+    args = parser().parse_args(argv)
+    do: Callable[[Given], int] = args.do
+    try:
+        code = do(Given(args=args, environ=os.environ if environ is None else environ))
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as told:
+        return _say(str(told.code)) if isinstance(told.code, str) else int(told.code or 0)
+    except BrokenPipeError:
+        # The reader of our output has gone; nothing is left to be said, and Python must not try at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as problem:  # noqa: BLE001  the last one to catch; nobody is shown a traceback
+        sentence = _expected(problem)
+        return _say(sentence) if sentence else _say_broken(problem)
+    else:
+        return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their options."""
+    whole = argparse.ArgumentParser(
+        prog="python -m bot", description="Countersign: a routed stack of models in Slack, with a reviewer at the end."
+    )
+    commands = whole.add_subparsers(title="commands", metavar="<command>", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--stack", metavar="FILE", help="the routed stack; default: STACK_FILE, else stack.toml")
+    common.add_argument("--database", metavar="URL", help="SQLAlchemy URL; default: DATABASE_URL")
+
+    def command(name: str, do: Callable[[Given], int], told: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, parents=[common], help=told, description=f"{told[:1].upper()}{told[1:]}.")
+        added.set_defaults(do=do)
+        return added
+
+    demo = command("demo", _demo, "a local workspace page with the real bot on it; needs no key")
+    demo.add_argument("--scripted", action="store_true", help="canned answers in place of a model")
+    demo.add_argument("--port", type=int, metavar="N", help=f"the page's port; default: PORT, else {DEMO_PORT}")
+    demo.add_argument("--folder", type=Path, metavar="DIR", help="where the demo keeps its database and stack")
+    command("run", _run, "everything in one process: intake, work, timers")
+    command("web", _web, "intake only: Socket Mode or HTTP")
+    command("worker", _worker, "runs in line and timers; any number of them on one PostgreSQL")
+    check = command("check", _check, "validate the stack and print errors and lints as path:line: CODE sentence")
+    check.add_argument("--strict", action="store_true", help="exit 1 on warnings too")
+    init = command("init", _init, "write a commented stack file")
+    init.add_argument("--preset", choices=list(_PRESETS), default="solo", help="which one; default: solo")
+    init.add_argument("--force", action="store_true", help="replace a file that is there")
+    app = command("manifest", _manifest, "print the Slack app manifest (JSON) for this stack")
+    app.add_argument("--http", metavar="URL", help="the bot's public address; without it: Socket Mode")
+    command("migrate", _migrate, "bring the database to the newest schema")
+    return whole
+
+
+def _demo(given: Given) -> int:
+    settings = given.settings()
+    if given.args.port is None:
+        given.args.port = settings.port if settings.port_is_set else DEMO_PORT
+    return _finish(_late("bot.playground.demo", "demo")(settings, given.args))
+
+
+def _run(given: Given) -> int:
+    return _serve(given, "run")
+
+
+def _web(given: Given) -> int:
+    return _serve(given, "web")
+
+
+def _worker(given: Given) -> int:
+    return _serve(given, "worker")
+
+
+def _serve(given: Given, name: str) -> int:
+    settings = given.settings()
+    settings.slack(intake=name != "worker")
+    loaded = read_stack(given.stack_path)
+    learn_secrets(settings, loaded.stack)
+    for finding in loaded.findings:
+        if finding.level is Level.WARNING:
+            _log.warning(str(finding))
+    return _finish(_late("bot.app", name)(settings, given.stack_path))
+
+
+def _migrate(given: Given) -> int:
+    return _finish(_late("bot.app", "migrate")(given.settings()))
+
+
+def _check(given: Given) -> int:
+    path = given.stack_path
+    try:
+        findings: Sequence[Finding] = read_stack(path).findings
+    except StackErrors as problems:
+        findings = problems.findings
+    for finding in findings:
+        print(finding)
+    counted = {level: sum(finding.level is level for finding in findings) for level in Level}
+    told = ", ".join(_count(number, level) for level, number in counted.items() if number)
+    print(one_line(f"{path}: {told or 'nothing to say'}."), file=sys.stderr)
+    return int(counted[Level.ERROR] > 0 or (given.args.strict and counted[Level.WARNING] > 0))
+
+
+def _init(given: Given) -> int:
+    path, preset = given.stack_path, given.args.preset
+    try:
+        with path.open("w" if given.args.force else "x", encoding="utf-8") as file:
+            file.write(_PRESETS[preset].read_text(encoding="utf-8"))
+    except FileExistsError:
+        raise Refusal(f"{path} is there already; --force replaces it.") from None
+    print(one_line(f"Wrote {path} ({preset})."))
+    if preset == "regulated":
+        print(
+            "It allows nothing yet. First have in place: providers and jurisdictions that were signed off, two people"
+        )
+        print("with the time to review, and a rule for which channel may hold what. Then fill in what check names.")
+    else:
+        print('Fill in what begins with "replace", then: python -m bot check')
+    return 0
+
+
+def _manifest(given: Given) -> int:
+    loaded: Loaded = read_stack(given.stack_path)
+    print(json.dumps(manifest(loaded.stack, http=given.args.http), indent=2))
+    return 0
+
+
+def _late(module: str, name: str) -> Callable[..., Awaitable[Any]]:
+    """A function of the running bot, imported only now: `check` and `init` need no Slack and no database."""
+    found: Callable[..., Awaitable[Any]] | None = getattr(importlib.import_module(module), name, None)
+    if found is None:
+        raise Refusal(f"`{name}` is not part of this version.")
+    return found
+
+
+def _finish(work: Awaitable[Any]) -> int:
+    """Run to the end; a text that comes back is what the command has to say, a number its exit code."""
+
+    async def whole() -> Any:
+        return await work
+
+    said = asyncio.run(whole())
+    if isinstance(said, str):
+        print(one_line(said))
+    return said if isinstance(said, int) else 0
+
+
+def _expected(problem: Exception) -> str | None:
+    """What went wrong, if it is a thing that happens and not a fault of ours."""
+    match problem:
+        case Refusal():
+            return problem.sentence
+        case SettingsError():
+            return str(problem)
+        case StackErrors():
+            first, more = problem.errors[0], len(problem.errors) - 1
+            return f"{first}" + (f" `check` shows {more} more." if more else "")
+        case OSError():
+            where = f"{problem.filename}: " if problem.filename else ""
+            return f"{where}{problem.strerror or str(problem) or type(problem).__name__}."
+        case _:
+            return _expected_elsewhere(problem)
+
+
+def _expected_elsewhere(problem: Exception) -> str | None:
+    # Looked up by name: whoever raised one has imported its module, and `check` must not have to.
+    kind = type(problem)
+    name = f"{kind.__module__}.{kind.__name__}"
+    if name == "slack_sdk.errors.SlackApiError":
+        return f"Slack refused: {getattr(problem, 'response', {}).get('error', 'no reason given')}."
+    if name == "storage.schema.NewerSchema":
+        return str(problem)
+    if kind.__module__.startswith("sqlalchemy."):
+        cause = getattr(problem, "orig", None)
+        return f"The database cannot be used: {str(cause or kind.__name__).strip().splitlines()[0]}."
+    return None
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _say(sentence: str) -> int:
+    print(TOKEN_SHAPES.sub("[secret]", one_line(sentence)), file=sys.stderr)
+    return 1
+
+
+def _say_broken(problem: Exception) -> int:
+    reference = secrets.token_hex(4)
+    if not structlog.is_configured():
+        set_up_logging(Settings())
+    _log.error("The command broke.", reference=reference, exc_info=problem)
+    return _say(f"Something broke; the log tells more under {reference}.")
