@@ -29,6 +29,7 @@ from bot.slack.pace import Pace
 from bot.slack.rich_text import parts_of
 from bot.slack.transport import SocketMode, http_app, serve
 from bot.stack_file import LiveStack
+from handlers.errors import Refusal
 from handlers.result import NotOurs
 from handlers.review import meaning
 from handlers.run import run_broke, run_stage
@@ -274,3 +275,22 @@ async def migrate(settings: Settings) -> str:
     async with Database(settings.database_url.get_secret_value()) as storage:
         before, after = await bring_to_newest(storage)
     return f"The schema is {after}." if before == after else f"The schema went from {before or 'nothing'} to {after}."
+
+
+async def web(settings: Settings, stack_path: Path) -> None:
+    """Intake only: needs a database that several processes may share."""
+    raise Refusal(_one_process("web", settings, stack_path))
+
+
+async def worker(settings: Settings, stack_path: Path) -> None:
+    """Runs in line only: needs a database that several processes may share."""
+    raise Refusal(_one_process("worker", settings, stack_path))
+
+
+def _one_process(command: str, settings: Settings, stack_path: Path) -> str:
+    LiveStack(stack_path)  # a broken file is told first
+    kind = settings.database_url.get_secret_value().partition(":")[0].partition("+")[0]
+    return (
+        f"`{command}` is for several processes on one database, and this version keeps its work in one process "
+        f"(the database is {kind}). Start `python -m bot run` instead: it takes in, works and keeps time in one."
+    )

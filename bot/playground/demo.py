@@ -161,16 +161,15 @@ def _cast(kind: str) -> AbstractAsyncContextManager[Cast]:
             return _provider(provider)
 
 
-async def demo(settings: Settings, args: Namespace) -> None:
+async def demo(_: Settings, args: Namespace) -> None:
     """Serve the page until told to stop. What was said there is found again at the next start."""
-    kind = "scripted" if args.scripted else args.provider or "embedded"
-    folder = Path(args.folder) / kind
+    kind = "scripted" if args.scripted else getattr(args, "provider", None) or "embedded"
+    folder = Path(args.folder or ".countersign") / kind
     folder.mkdir(parents=True, exist_ok=True)
-    port = args.port if args.port is not None else settings.port if settings.port_is_set else 8030
     if kind == "embedded":
         print("Loading the embedded model (a few seconds) …", flush=True)  # noqa: T201  this command talks
     async with _cast(kind) as cast:
-        await _serve(folder, port, cast)
+        await _serve(folder, args.port, cast)
 
 
 async def _serve(folder: Path, port: int, cast: Cast) -> None:
