@@ -218,6 +218,17 @@ def test_a_serving_command_gets_the_settings_and_the_stacks_path(
     assert settings.database_url.get_secret_value() == "postgresql+psycopg://db/gaul"
 
 
+@pytest.mark.parametrize("command", ["run", "web", "worker"])
+def test_the_keys_of_the_stacks_models_are_kept_out_of_the_logs(
+    command: str, stack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learnt: list[Any] = []
+    monkeypatch.setattr(cli, "learn_secrets", lambda _settings, stack: learnt.append(stack))
+    dispatched(monkeypatch)
+    assert ran(capsys, command, **SLACK)[0] == 0
+    assert learnt == [read_stack(stack).stack]
+
+
 def test_nothing_starts_without_tokens_or_with_a_bad_stack(
     stack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
