@@ -3,9 +3,10 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
@@ -31,8 +32,8 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+@asynccontextmanager
+async def opened_browser() -> AsyncIterator[Browser]:
     path = chromium()
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
@@ -40,38 +41,56 @@ async def browser() -> AsyncIterator[Browser]:
         await opened.close()
 
 
+@asynccontextmanager
+async def desk(browser: Browser) -> AsyncIterator[Page]:
+    """A page of 1280 by 800. Leaving it fails if the page threw, or broke its own policy."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
+    async with _watched(context) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def phone(browser: Browser) -> AsyncIterator[Page]:
+    """A page of 390 by 844, touched instead of pointed at."""
+    context = await browser.new_context(
+        viewport={"width": 390, "height": 844}, locale="en-GB", has_touch=True, is_mobile=True
+    )
+    async with _watched(context) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with opened_browser() as opened:
+        yield opened
+
+
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    """A page on a desk: 1280 by 800. The test fails if the page throws, or its policy is broken."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-    opened = await context.new_page()
-    troubles = _watched(opened)
-    yield opened
-    await context.close()
-    assert troubles == []
+    async with desk(browser) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def phone_page(browser: Browser) -> AsyncIterator[Page]:
-    """A page on a phone: 390 by 844, touched instead of pointed at."""
-    context = await browser.new_context(
-        viewport={"width": 390, "height": 844}, locale="en-GB", has_touch=True, is_mobile=True
-    )
-    opened = await context.new_page()
-    troubles = _watched(opened)
-    yield opened
-    await context.close()
-    assert troubles == []
+    async with phone(browser) as opened:
+        yield opened
 
 
-def _watched(page: Page) -> list[str]:
-    """What the page complains of: exceptions, and console errors other than a request that failed."""
+@asynccontextmanager
+async def _watched(context: BrowserContext) -> AsyncIterator[Page]:
+    """The context's page; what it complains of are exceptions, and console errors other than a failed request."""
+    page = await context.new_page()
     troubles: list[str] = []
 
-    def heard(message: ConsoleMessage) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text and "ERR_" not in message.text:
-            troubles.append(message.text)
+    def heard(said: ConsoleMessage) -> None:
+        if said.type == "error" and "Failed to load resource" not in said.text and "ERR_" not in said.text:
+            troubles.append(said.text)
 
     page.on("pageerror", lambda problem: troubles.append(str(problem)))
     page.on("console", heard)
-    return troubles
+    try:
+        yield page
+    finally:
+        await context.close()
+    assert troubles == []

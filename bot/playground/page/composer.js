@@ -82,7 +82,7 @@ export class Composer {
     text.style.height = `${Math.min(text.scrollHeight, TALLEST)}px`;
     this.button.disabled = !text.value.trim();
     fill(this.hint, this.#hintNodes());
-    const offers = this.inThread || text.value ? [] : (store.state?.try ?? []).filter((one) => one.channel === this.channel);
+    const offers = this.inThread || text.value || !store.feed?.messages.length ? [] : (store.state?.try ?? []).filter((one) => one.channel === this.channel);
     fill(this.tries, offers.length ? h("span", { class: "tries-label" }, "Try") : null, offers.map((one) => this.#tryButton(one)));
     this.tries.hidden = !offers.length;
   }
@@ -187,5 +187,5 @@ const where = (channel) => (isDirect(channelOf(channel), channel) ? channelName(
 /** A text to try, with its command set apart. */
 export function tryWords(text) {
   const [, command, rest] = /^(\/\S+)?\s?(.*)$/s.exec(text);
-  return [command ? h("span", { class: "try-command" }, command) : null, h("span", { class: "try-text" }, rest)];
+  return [command ? h("span", { class: "try-command" }, command) : null, " ", h("span", { class: "try-text" }, rest)];
 }

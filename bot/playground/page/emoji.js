@@ -82,7 +82,7 @@ export function emoji(name) {
   const { base, tone } = parts(name);
   const same = { thumbsup: "+1", thumbsdown: "-1" }[base] ?? base;
   const label = { class: "emoji", role: "img", "aria-label": spoken(name), title: `:${name}:` };
-  if (same in DRAWINGS) return h("span", label, svg("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" }, ...DRAWINGS[same](tone)));
+  if (same in DRAWINGS) return h("span", label, svg("svg", { viewBox: "0 0 20 20", "aria-hidden": "true" }, ...DRAWINGS[same](tone)), h("span", { class: "glyph" }, GLYPHS[same]));
   if (base in GLYPHS) return h("span", { ...label, class: "emoji emoji-text" }, GLYPHS[base] + (TONES[tone] ?? ""));
   return h("span", { class: "emoji-name" }, `:${name}:`);
 }

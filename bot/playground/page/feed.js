@@ -30,6 +30,11 @@ export class Feed {
     this.#count(0);
   }
 
+  /** Gives the focus to a message, if it is here. */
+  focusOn(ts) {
+    this.items.get(ts)?.node.focus();
+  }
+
   /** Shows a conversation as it is now. */
   show(conversation) {
     const another = conversation !== this.conversation;

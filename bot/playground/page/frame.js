@@ -54,7 +54,7 @@ function whoButton() {
 
 function choosePerson(anchor) {
   const rows = cast().map((one) => menuItem(face(one.id, "small"),
-    [h("span", { class: "menu-name" }, one.real_name || one.name), h("span", { class: "menu-more" }, [one.title, roleWords(one)].filter(Boolean).join(" · "))],
+    [h("span", { class: "menu-name" }, one.real_name || one.name), h("span", { class: "menu-more" }, [one.title, roleWords(one)].filter((words, at) => words && (at === 0 || words !== one.title?.toLowerCase())).join(" · "))],
     () => go({ as: one.id }), { role: "menuitemradio", "aria-checked": String(one.id === store.me), data: { person: one.id } }));
   openPopup(anchor, rows, { label: "Be somebody else" });
 }
@@ -66,7 +66,7 @@ function drawSidebar() {
     h("p", { class: "team" }, store.state.team.name),
     group("Channels", all.filter((one) => !isDirect(one)).map(channelRow)),
     group("App", [...direct.map(channelRow), homeRow()]),
-    group("Be somebody else", cast().map(personRow)));
+    group("Act as", cast().map(personRow)));
 }
 
 function group(title, rows) {

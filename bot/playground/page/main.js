@@ -46,7 +46,14 @@ async function follow() {
   settle();
   await open(before);
   draw();
-  if (store.thread && store.thread !== before.thread && matchMedia("(hover: hover)").matches) queueMicrotask(() => threadPane.composer.focus());
+  queueMicrotask(() => carryFocus(before.thread));
+}
+
+/** An opened thread is there to be answered; a closed one gives the focus back to its root. */
+function carryFocus(before) {
+  if (before === store.thread || !matchMedia("(hover: hover)").matches) return;
+  if (store.thread) threadPane.composer.focus();
+  else if (document.activeElement === document.body || threadPane.node.contains(document.activeElement)) channelPane.feed.focusOn(before);
 }
 
 const firstChannel = () => {

@@ -49,19 +49,36 @@ function moment(message, more = "") {
 }
 
 // A card is edited while its run goes on, which is worth a word; other edits are a person's own.
-const EDITED = { card: "updated", review: "updated" };
+const EDITED = new Set(["card", "review"]);
 
 function edited(message, kind) {
-  if (!message.edited || (isBots(message) && !EDITED[kind])) return null;
-  return h("span", { class: "edited", title: timeOf(message.edited.ts).toLocaleString() }, kind in EDITED ? `${EDITED[kind]} ${clock(message.edited.ts)}` : "(edited)");
+  if (!message.edited || (isBots(message) && !EDITED.has(kind))) return null;
+  return h("span", { class: "edited", title: timeOf(message.edited.ts).toLocaleString() }, isBots(message) ? "updated" : "(edited)");
 }
 
 function content(message, kind) {
   const use = { click: (given, element, chosen) => act("click", { channel: message.channel, ts: message.ts, block_id: given.block_id, action_id: element.action_id, ...chosen }) };
-  const blocks = message.blocks?.length ? message.blocks : null;
-  const said = blocks ? blocks.filter((one) => !isControl(one)).map((one) => block(one, use)) : [words(message.text ?? "")];
-  const controls = blocks ? blocks.filter(isControl).map((one) => block(one, use)) : [];
-  return h("div", { class: "blocks" }, h("div", { class: "said", data: { kind } }, said, edited(message, kind)), controls);
+  const groups = message.blocks?.length ? grouped(message.blocks, kind, use) : [said(kind, [words(message.text ?? "")])];
+  const mark = edited(message, kind);
+  const last = groups.findLast((group) => group.classList.contains("said")) ?? groups.at(-1);
+  if (mark) (last.lastElementChild.classList.contains("context") ? last.lastElementChild : last).append(mark);
+  return h("div", { class: "blocks" }, groups);
+}
+
+const said = (kind, nodes) => h("div", { class: "said", data: { kind } }, nodes);
+
+/** Neighbouring blocks of one sort together. In an answer only the rich text is the model's; the rest are the app's words. */
+function grouped(blocks, kind, use) {
+  const models = kind === "answer" || kind === "notes";
+  const sortOf = (one) => (isControl(one) ? null : models && one.type !== "rich_text" ? "aside" : kind ?? "");
+  const groups = [];
+  for (const one of blocks) {
+    const sort = sortOf(one);
+    const last = groups.at(-1);
+    if (sort !== null && last?.sort === sort) last.nodes.push(block(one, use));
+    else groups.push({ sort, nodes: [block(one, use)] });
+  }
+  return groups.flatMap(({ sort, nodes }) => (sort === null ? nodes : [said(sort || undefined, nodes)]));
 }
 
 function reactions(message) {

@@ -20,7 +20,7 @@ function luminance(colour) {
 }
 
 const ROLES = {
-  requester: "asks for work", reviewer: "may approve", stranger: "no reviewer", guest: "guest", member: "member",
+  requester: "asks for work", reviewer: "may approve", stranger: "may not approve", guest: "guest", member: "member",
 };
 
 export const roleWords = (who) => ROLES[who.role] ?? who.role ?? "";

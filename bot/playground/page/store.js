@@ -63,7 +63,7 @@ export class Conversation {
     this.channel = channel;
     this.thread = thread;
     this.loaded = false;
-    this.missed = null; // events that came while the messages were on their way
+    this.missed = new Set(); // a list for each fetch under way: the events that came meanwhile
     this.byTs = new Map();
   }
 
@@ -82,20 +82,25 @@ export class Conversation {
   }
 
   async fill(fetching) {
-    this.missed = [];
+    const missed = [];
+    this.missed.add(missed);
     try {
       const messages = await fetching;
       this.byTs = new Map(messages.filter((one) => !isGone(one) && forMe(one)).map((one) => [one.ts, one]));
       this.loaded = true;
-      this.missed.forEach((event) => this.hear(event, true));
+      missed.forEach((event) => this.#apply(event));
     } finally {
-      this.missed = null;
+      this.missed.delete(missed);
     }
   }
 
   /** Applies an event; true if it changed anything to be shown here. */
-  hear(event, again = false) {
-    if (this.missed && !again) this.missed.push(event);
+  hear(event) {
+    this.missed.forEach((missed) => missed.push(event));
+    return this.#apply(event);
+  }
+
+  #apply(event) {
     switch (event.type) {
       case "message":
         return this.holds(event.message) ? this.#put(event.message) : this.#counted(event.message);

@@ -5,7 +5,6 @@ import { h, icon } from "./dom.js";
 import { PICKER, emoji, spoken } from "./emoji.js";
 import { menuItem, openPopup } from "./popup.js";
 import { store } from "./store.js";
-import { spokenText } from "./words.js";
 
 const QUICK = ["white_check_mark", "x"];
 
@@ -43,9 +42,13 @@ export function pick(message, anchor) {
   openPopup(anchor, h("div", { class: "emoji-grid" }, choices), { label: "Reactions", columns: 6 });
 }
 
+/** What a reader sees of a message; its `text` may be a short stand-in for its blocks. */
+const shownText = (item) => [...item.querySelectorAll(".said")].map((said) => said.innerText).join("\n");
+
 function more(message, anchor) {
+  const item = anchor.closest("li");
   openPopup(anchor, [
-    menuItem(icon("copy"), "Copy text", () => copy(spokenText(message.text ?? ""), "Text")),
+    menuItem(icon("copy"), "Copy text", () => copy(shownText(item), "Text")),
     message.is_ephemeral ? null : menuItem(icon("link"), "Copy link", () => copy(permalink(message), "Link")),
     message.user === store.me && !message.is_ephemeral ? menuItem(icon("trash"), "Delete", () => remove(message)) : null,
   ].filter(Boolean), { label: "More actions" });
