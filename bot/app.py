@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.intake import Intake, Tools
+from bot.logs import learn_secrets
 from bot.models.assigned import AssignedModels
 from bot.queue import Alone, Embedded
 from bot.schedule import Ticks
@@ -28,11 +29,12 @@ from bot.slack.lookup import Lookup
 from bot.slack.pace import Pace
 from bot.slack.rich_text import parts_of
 from bot.slack.transport import SocketMode, http_app, serve
-from bot.stack_file import LiveStack
+from bot.stack_file import LiveStack, Loaded
 from handlers.errors import Refusal
 from handlers.result import NotOurs
 from handlers.review import meaning
 from handlers.run import run_broke, run_stage
+from handlers.stack import Stack
 from storage.database import Database
 from storage.news import News
 from storage.records import Run
@@ -70,10 +72,12 @@ class Countersign:
         port: int | None = None,
         environment: dict[str, str] | None = None,
         pace: Pace | None = None,
+        follow: Callable[[Stack], None] | None = None,
     ) -> None:
         self._access, self._stack_path, self._port = slack, stack_path, port
         self._database_url = database_url
         self._pace = pace or Pace()
+        self._follow = follow
         self._environment = dict(os.environ) if environment is None else environment
         self._exit = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -94,6 +98,7 @@ class Countersign:
     async def _start(self) -> None:
         self._failed = asyncio.get_running_loop().create_future()
         self.live = LiveStack(self._stack_path)
+        self.live.on_change(self._stack_changed)
         self.storage = Database(self._database_url)
         self._exit.enter_context(Alone(self.storage.url.database if self.storage.is_sqlite else None))
         self._exit.push_async_callback(self.storage.close)
@@ -165,6 +170,10 @@ class Countersign:
         """Wait until deliveries can arrive."""
         while await self._missing():  # noqa: ASYNC110  the database and the socket have no event to wait for
             await asyncio.sleep(0.02)
+
+    async def _stack_changed(self, _: Loaded, loaded: Loaded) -> None:
+        if self._follow is not None:
+            self._follow(loaded.stack)
 
     def _beside(self, name: str, work: Awaitable[Any]) -> None:
         task: asyncio.Task[Any] = asyncio.ensure_future(work)
@@ -240,34 +249,51 @@ async def _who_we_are(client: AsyncWebClient) -> dict[str, str]:
             pause = min(30.0, pause * 2)
 
 
-async def until_told_to_stop(bot: Countersign) -> None:
-    """Work until SIGTERM or Ctrl-C, or until a part fails for good."""
+async def work(bot: Countersign, *, announce: Callable[[], None]) -> None:
+    """Start, say so, and work until SIGTERM or Ctrl-C, or until a part fails for good. Told early, it never starts."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    waits: list[Callable[[], Awaitable[Any]]] = [stop.wait, bot.broken]
-    tasks = [asyncio.ensure_future(wait()) for wait in waits]
+    if not await _first(_started(bot), stop):
+        return
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        announce()
+        await _first(bot.broken(), stop)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await bot.stop()
+
+
+async def _started(bot: Countersign) -> None:
+    await bot.__aenter__()
+    await bot.ready()
+
+
+async def _first(wanted: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Whether it came to its end before we were told to stop; its failure is ours."""
+    task, told = asyncio.create_task(wanted), asyncio.create_task(stop.wait())
+    await asyncio.wait([task, told], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return False
 
 
 async def run(settings: Settings, stack_path: Path) -> None:
     """Everything in one process."""
     access = settings.slack()
-    port = settings.port if settings.port_is_set or not access.socket_mode else None
     bot = Countersign(
-        slack=access, database_url=settings.database_url.get_secret_value(), stack_path=stack_path, port=port
+        slack=access,
+        database_url=settings.database_url.get_secret_value(),
+        stack_path=stack_path,
+        port=settings.port if settings.port_is_set or not access.socket_mode else None,
+        follow=lambda stack: learn_secrets(settings, stack),
     )
-    async with bot:
-        log.info("ready", mode="socket" if access.socket_mode else "http", stack=str(stack_path))
-        await until_told_to_stop(bot)
+    mode = "socket" if access.socket_mode else "http"
+    await work(bot, announce=lambda: log.info("ready", mode=mode, stack=str(stack_path)))
 
 
 async def migrate(settings: Settings) -> str:

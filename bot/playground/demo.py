@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.app import Countersign, until_told_to_stop
+from bot.app import Countersign, utc_now, work
 from bot.playground.embedded import embedded_model
 from bot.playground.scripted import ScriptedModels
 from bot.playground.server import Playground
@@ -122,10 +122,18 @@ class Cast:
     label: str
 
 
+def _price(read: float, written: float) -> str:
+    """A made-up price, so that the cards show where the cost stands."""
+    return f"price = {{ input = {read:.2f}, output = {written:.2f}, checked = {utc_now().date()} }}  # made up\n"
+
+
 @asynccontextmanager
 async def _scripted() -> AsyncIterator[Cast]:
     async with ScriptedModels(pace=_PACE_SECONDS) as endpoint:
         models = _LOCAL.format(id="scripted", url=endpoint.openai_url, context=128_000)
+        models = models.replace("trust = 2\n", "trust = 2\n" + _price(0.15, 0.60)).replace(
+            "trust = 4\n", "trust = 4\n" + _price(3.00, 15.00)
+        )
         about = "Canned answers: no model is asked."
         yield Cast(
             stack=_HEAD.format(about=about) + models + _REVIEW,
@@ -163,7 +171,7 @@ def _cast(kind: str) -> AbstractAsyncContextManager[Cast]:
 
 async def demo(_: Settings, args: Namespace) -> None:
     """Serve the page until told to stop. What was said there is found again at the next start."""
-    kind = "scripted" if args.scripted else getattr(args, "provider", None) or "embedded"
+    kind = "scripted" if args.scripted else args.provider or "embedded"
     folder = Path(args.folder or ".countersign") / kind
     folder.mkdir(parents=True, exist_ok=True)
     if kind == "embedded":
@@ -191,10 +199,7 @@ async def _serve(folder: Path, port: int, cast: Cast) -> None:
             api_url=slack.api_url,
         )
         bot = Countersign(slack=access, database_url=f"sqlite+aiosqlite:///{database}", stack_path=stack)
-        await scene.enter_async_context(bot)
-        await bot.ready()
-        _welcome(slack.url, database, stack)
-        await until_told_to_stop(bot)
+        await work(bot, announce=lambda: _welcome(slack.url, database, stack))
 
 
 def _as_changed(stack: Path, fresh: str) -> str:
