@@ -88,6 +88,7 @@ class Countersign:
         try:
             await self._start()
         except BaseException:
+            await self._end(*(task.get_name() for task in self._tasks))
             await self._exit.aclose()
             raise
         return self
@@ -266,7 +267,11 @@ async def work(bot: Countersign, *, announce: Callable[[], None]) -> None:
 
 async def _started(bot: Countersign) -> None:
     await bot.__aenter__()
-    await bot.ready()
+    try:
+        await bot.ready()
+    except BaseException:
+        await bot.stop()
+        raise
 
 
 async def _first(wanted: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
