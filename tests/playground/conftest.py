@@ -23,13 +23,20 @@ QUICK = (0.0, 0.02, 0.05)  # retry delays nobody waits for
 
 @pytest.fixture
 async def slack() -> AsyncIterator[Playground]:
-    async with Playground(ack_seconds=0.5, retry_delays=QUICK) as playground:
+    async with Playground(retry_delays=QUICK) as playground:
+        yield playground
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[Playground]:
+    """A playground that waits for acks only briefly, for tests in which none comes."""
+    async with Playground(ack_seconds=0.3, retry_delays=QUICK) as playground:
         yield playground
 
 
 @pytest.fixture
 def client(slack: Playground) -> AsyncWebClient:
-    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+    return client_of(slack)
 
 
 @pytest.fixture
@@ -48,6 +55,10 @@ def say(client: AsyncWebClient) -> Callable[..., Any]:
         return await client.chat_postMessage(text=text, **(given | fields))
 
     return post
+
+
+def client_of(slack: Playground) -> AsyncWebClient:
+    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
 
 
 def bolt(slack: Playground, client: AsyncWebClient) -> AsyncApp:

@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.server import Playground
-from tests.playground.conftest import TRANSPORTS, bolt, by_http, by_socket
+from tests.playground.conftest import TRANSPORTS, bolt, by_http, by_socket, client_of
 
 pytestmark = pytest.mark.parametrize("transport", ["socket", "http"])
 SAFE: dict[str, Any] = {"unfurl_links": False, "unfurl_media": False}
@@ -130,10 +130,8 @@ async def test_command_mention_click_reaction_and_modal_reach_the_app(
     assert slack.violations == []
 
 
-async def test_what_nobody_handles_times_out_before_the_persons_eyes(
-    slack: Playground, client: AsyncWebClient, transport: str
-) -> None:
-    toasts: list[Any] = []
+async def test_what_nobody_handles_times_out_before_the_persons_eyes(hasty: Playground, transport: str) -> None:
+    slack, client, toasts = hasty, client_of(hasty), list[Any]()
     slack.workspace.changed.append(lambda change: toasts.append(change) if change["type"] == "toast" else None)
     async with TRANSPORTS[transport](bolt(slack, client), slack):
         answered = await slack.as_person("ann").command("/unheard-of", "x")
@@ -142,9 +140,10 @@ async def test_what_nobody_handles_times_out_before_the_persons_eyes(
 
 
 async def test_an_event_nobody_acks_comes_three_times_more_with_its_number_and_reason(
-    slack: Playground, client: AsyncWebClient, transport: str
+    hasty: Playground, transport: str
 ) -> None:
-    app, seen = bolt(slack, client), []
+    slack, seen = hasty, list[Any]()
+    app = bolt(slack, client_of(slack))
 
     @app.middleware
     async def never(req: Any, body: Any) -> None:
@@ -187,9 +186,9 @@ async def test_repeated_deliveries_carry_the_same_ids(
     assert len(set(commands)) == 1
 
 
-async def test_a_modal_can_only_be_opened_once_and_soon(client: AsyncWebClient, transport: str) -> None:
-    async with Playground(ack_seconds=0.5, trigger_seconds=0.05) as slack:
-        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+async def test_a_modal_can_only_be_opened_once_and_soon(transport: str) -> None:
+    async with Playground(trigger_seconds=1) as slack:
+        client = client_of(slack)
         app = bolt(slack, client)
 
         @app.command("/draft")
@@ -201,7 +200,7 @@ async def test_a_modal_can_only_be_opened_once_and_soon(client: AsyncWebClient, 
             await client.views_open(trigger_id=fresh.trigger_id, view=FORM)
             used = await _error(client, fresh.trigger_id)
             old = await slack.as_person("ann").command("/draft", "two")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(1.01)
             assert (used, await _error(client, old.trigger_id)) == ("exchanged_trigger_id", "expired_trigger_id")
 
 
