@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8030
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint imports types bench lock clean
@@ -36,7 +37,9 @@ bench: $(VENV)/.dev ## delivery to ack, to first post, to last part; 1 and 200 i
 	$(BIN)/python -m tests.bench $(BENCH_OPTS)
 
 lock: $(VENV)/.dev ## renew the pinned requirements from pyproject.toml's ranges
-	$(BIN)/python -m tests.lock
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) --no-deps --group demo -o requirements-demo.txt
+	$(LOCK) --group dev -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove the environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
