@@ -116,7 +116,9 @@ def in_short_spans(spans: tuple[Span, ...] | list[Span]) -> Iterator[Span]:
             continue
         start = 0
         while start < len(span.text):
-            end = whole_characters(span.text, within(span.text, LONGEST_TEXT, start), start)
+            end = within(span.text, LONGEST_TEXT, start)
+            if end < len(span.text):
+                end = start + _border(span.text[start:end], span.text[end : end + 2], is_code="code" in span.style)
             yield replace(span, text=span.text[start:end])
             start = end
 
@@ -134,7 +136,7 @@ def _next_part(waiting: deque[Span], room: int, *, is_code: bool) -> list[Span]:
     window = "".join(span.text for span in taken) + following.text[:end]
     if not window:
         return [following]  # not met while a link is kept far below the limit
-    place = _border(window, following.text[end : end + 1], is_code=is_code)
+    place = _border(window, following.text[end : end + 2], is_code=is_code)
     left, right = _split([*taken, following], place)
     if is_code:
         left = _without_its_last_newline(left)

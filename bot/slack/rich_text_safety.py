@@ -60,7 +60,7 @@ def _is_wanted(found: re.Match[str]) -> bool:
     before = text[found.start() - 1] if found.start() else ""
     after = text[found.end() : found.end() + 1]
     if character in _JOINERS:
-        return _is_joined_emoji(before, character, after) or (_is_joining(before) and after not in _JOINERS)
+        return _is_joined_emoji(before, character, after) or (_is_joining(before) and after not in tuple(_JOINERS))
     if character in _EMOJI_STYLE:
         return bool(before) and (before in _STYLED_AS_EMOJI or unicodedata.category(before) in {"So", "Sm", "Sk"})
     if "\u180b" <= character <= "\u180f":
@@ -118,7 +118,7 @@ def inert(text: str, limit: int = 300) -> str:
     return mrkdwn_escape(_BROADCAST.sub(_FULL_WIDTH_AT, line))
 
 
-_NOTATION_TAIL = re.compile(r"\\u\{[0-9A-F\u00d7]{0,16}$")
+_NOTATION_TAIL = re.compile(r"\\(?:u(?:\{[0-9A-F\u00d7]{0,16})?)?$")
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _LONGEST_GRAPHEME: Final = 32
 
