@@ -1,0 +1,59 @@
+"""The README tells the truth: its stages, variables, commands and files are the program's."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from bot.cli import parser
+from bot.settings import VARIABLES
+from handlers.judge import ReviewState
+from handlers.stack import StageName
+from handlers.stages import STAGES
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(heading: str) -> str:
+    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def test_every_stage_stands_in_the_table_with_its_role() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\w ]+) \|", section("The stages"), flags=re.MULTILINE))
+    assert rows == {name.value: STAGES[name].role.value for name in StageName}
+
+
+def test_every_variable_is_told() -> None:
+    told = set(re.findall(r"`([A-Z_]+)`", section("Environment")))
+    assert told == set(VARIABLES)
+
+
+def test_every_command_is_told_and_no_other() -> None:
+    told = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", section("Commands"), re.MULTILINE)
+        for name in row.split("`")
+        if name.strip(", ")
+    }
+    (commands,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    assert told == set(commands.choices)
+
+
+def test_every_state_of_a_review_is_drawn() -> None:
+    drawing = section("The gate").split("```")[1]
+    assert all(state in drawing for state in ReviewState)
+
+
+def test_every_file_it_names_is_there() -> None:
+    named = set(re.findall(r"`((?:bot|handlers|storage|tests)/[\w/.]*)`", README)) | set(
+        re.findall(r"\]\(([^)#:]+)\)", README)
+    )
+    missing = sorted(path for path in named if not (ROOT / path).exists())
+    assert missing == []
+
+
+def test_every_make_target_it_names_is_there() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make (\w+)", README)) <= targets
