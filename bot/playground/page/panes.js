@@ -47,7 +47,7 @@ class ChannelPane {
     };
     return h("div", { class: "welcome" }, h("img", { src: "/assets/mark.svg", alt: "", width: 44, height: 44 }),
       h("h3", {}, "Nothing here yet"),
-      h("p", {}, `Begin some work with a command. ${bot().name} opens a thread for it, and everything else happens there: drafts, critiques, the final text, and a reviewer's approval.`),
+      h("p", {}, `Begin some work with a command. ${bot().name} opens a thread for it; there you ask for a critique, and for the final text. Then act as a reviewer, and approve it.`),
       h("div", { class: "welcome-tries" }, (here.length ? here : offers).map((one) => h("button", { class: "welcome-try", type: "button", on: { click: () => choose(one) } }, tryWords(one.text)))));
   }
 }
