@@ -66,7 +66,9 @@ class PageStub:
         self.done: list[Json] = []
         self.answers: dict[str, Json] = {}  # "say" -> what /do answers instead of doing it
         self.homes: dict[str, Json] = {}
-        self._lines: dict[asyncio.Queue[Json | None], str] = {}
+        self.reading = asyncio.Event()  # clear it to keep the page waiting for messages already read
+        self.reading.set()
+        self._lines: list[asyncio.Queue[Json | None]] = []
         self._last = time.time_ns() // 1000 - 600_000_000
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -96,11 +98,9 @@ class PageStub:
     # What a test makes happen
 
     def push(self, event: Json) -> None:
-        """An event for everybody it concerns."""
-        to = event.get("as") or event.get("user") or event.get("message", {}).get("to")
-        for line, person in self._lines.items():
-            if to in {None, person}:
-                line.put_nowait(event)
+        """An event on every line: less discreet than the playground, so that the page must be discreet itself."""
+        for line in self._lines:
+            line.put_nowait(event)
 
     def post(self, user: str, text: str, *, channel: str = LAUNCH, thread: str = "", **more: Any) -> Json:
         """A message, by the bot where `user` is its id; returns it as kept."""
@@ -160,13 +160,14 @@ class PageStub:
             and message.get("to", person) == person
             and (thread in {message["ts"], message.get("thread_ts")} if thread else _is_top(message))
         ]
+        await self.reading.wait()
         return web.json_response({"messages": seen})
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await answer.prepare(request)
         line: asyncio.Queue[Json | None] = asyncio.Queue()
-        self._lines[line] = request.query.get("as", "")
+        self._lines.append(line)
         event: Json | None = {"type": "hello"}
         try:
             while event is not None:
@@ -175,7 +176,7 @@ class PageStub:
         except ConnectionError:
             pass  # the page was closed
         finally:
-            del self._lines[line]
+            self._lines.remove(line)
         return answer
 
     async def _do(self, request: web.Request) -> web.StreamResponse:

@@ -51,6 +51,21 @@ async def test_what_came_while_the_line_was_broken_is_there_after_it(page: Page,
     await expect(page.locator(".connection")).to_have_text("Countersign is connected")
 
 
+async def test_what_comes_while_messages_are_on_their_way_is_not_lost(page: Page, stub: PageStub) -> None:
+    stub.post(RAE, "long here", channel=DOCS)
+    await page.goto(address(stub))
+    await page.locator("main.channel-pane").wait_for()
+    stub.reading.clear()
+    async with page.expect_request(lambda request: f"channel={DOCS}" in request.url):
+        await page.locator(f'[data-channel="{DOCS}"]').click()
+    late = stub.post(RAE, "just now", channel=DOCS)
+    stub.post(RAE, "a sign that the page has heard it", channel="C0QUIET")
+    await expect(page.locator('[data-channel="C0QUIET"] .unread')).to_be_visible()
+    stub.reading.set()
+    await expect(page.get_by_text("long here")).to_be_visible()
+    await expect(message(page, late)).to_be_visible()
+
+
 async def test_new_messages_scroll_only_a_reader_who_is_at_the_end(page: Page, stub: PageStub) -> None:
     for number in range(30):
         stub.post((ANN, RAE)[number % 2], f"bilby {number}\nand a second line")
@@ -89,7 +104,10 @@ async def test_another_person_sees_their_own_page_and_the_address_remembers(page
     await expect(page.locator(".who")).to_contain_text("Rae Lindqvist")
     await expect(in_thread(page, root)).to_be_visible()
     await expect(whisper).to_have_count(0)
-    stub.push({"type": "message", "message": {"ts": "9.1", "channel": LAUNCH, "user": BOT, "text": "psst", "to": ANN}})
+    stub.post(BOT, "And another word for Ann.", thread=root["ts"], is_ephemeral=True, to=ANN)
+    after = stub.post(RAE, "I read it now.", thread=root["ts"])
+    await expect(in_thread(page, after)).to_be_visible()
+    await expect(page.get_by_text("And another word for Ann.")).to_have_count(0)
     await page.reload()
     await expect(page.locator(".who")).to_contain_text("Rae Lindqvist")
     await expect(in_thread(page, root)).to_be_visible()
