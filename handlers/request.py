@@ -23,12 +23,16 @@ _LONGEST = 40_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Surroundings:
-    """What is already there where somebody asks."""
+    """What is already there where somebody asks.
+
+    `points_at_ours`: they point at a message of the bot; one that shows no answer only says which thread is meant.
+    """
 
     work: Work | None
     answers: Sequence[Answer] = ()
     runs: Sequence[Run] = ()
     target: Answer | None = None
+    points_at_ours: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +89,7 @@ async def look_around(saved: Saved, request: Request) -> Surroundings:
     """Load the work a request belongs to, by the thread, the message or the button it came from."""
     target: Answer | None = None
     work: Work | None = None
+    said: Message | None = None
     if request.target_ts and (said := await saved.outbox.posted_as(request.channel, request.target_ts)):
         target = await saved.answers.get(said.answer_id) if said.answer_id else None
         work = await saved.works.get(said.work_id)
@@ -98,7 +103,11 @@ async def look_around(saved: Saved, request: Request) -> Surroundings:
     if work.channel != request.channel or work.team != request.team:
         raise Refusal("That message belongs to another channel. Ask there: what is said there stays there.")
     return Surroundings(
-        work=work, answers=await saved.answers.of_work(work.id), runs=await saved.runs.of_work(work.id), target=target
+        work=work,
+        answers=await saved.answers.of_work(work.id),
+        runs=await saved.runs.of_work(work.id),
+        target=target,
+        points_at_ours=said is not None,
     )
 
 
@@ -106,7 +115,7 @@ async def _message_pointed_at(
     request: Request, around: Surroundings, *, slack: Slack, storage: Database
 ) -> tuple[SeenMessage | None, Surroundings]:
     """Fetch somebody else's message that a person pointed at; its thread may turn out to be a work."""
-    if request.target_ts is None or around.target is not None:
+    if request.target_ts is None or around.points_at_ours:
         return None, around
     seen = await slack.message(request.channel, request.target_ts, thread_ts=request.thread_ts)
     if seen is None:
