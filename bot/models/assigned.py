@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Literal
 
 import httpx
+import structlog
 from pydantic import SecretStr
 
 from bot.models.anthropic import AnthropicWire
@@ -29,6 +30,8 @@ from bot.models.waiting import pause
 from bot.models.wire import Wire
 from handlers.errors import ModelFailed
 from handlers.ports import Assignment, ModelAnswer, Prompt, Sleep
+
+log = structlog.get_logger(__name__)
 
 ATTEMPTS = 3
 _WHOLE_ASK = 2.0
@@ -102,6 +105,9 @@ class AssignedModels:
                 wait = pause(faults, jitter=self._random(), asked=failed.retry_after)
                 if not failed.retryable or faults >= ATTEMPTS or wait >= ends - now():
                     raise _model_failed(assignment.key, failed, asked=asked, secret=secret) from None
+                log.info(
+                    "model is asked again", model=assignment.key, code=failed.code, asked=asked, wait=round(wait, 2)
+                )
             else:
                 self._without[model] = without
                 return replace(answer, attempts=asked)

@@ -208,6 +208,15 @@ def test_cached_input_counts_as_input() -> None:
 
 
 @pytest.mark.parametrize("name", WIRES)
+async def test_a_byte_order_mark_costs_no_word(name: str) -> None:
+    _, text, stop, end = _parts(name)
+
+    answer = await read(WIRES[name], [b"\xef\xbb", b"\xbf", *text, *stop, *end])
+
+    assert answer.text == "Houba, said the marsupilami, … and jumped."
+
+
+@pytest.mark.parametrize("name", WIRES)
 async def test_words_after_the_stop_reason_make_the_answer_doubtful(name: str) -> None:
     before, text, stop, end = _parts(name)
 
