@@ -11,6 +11,7 @@ from typing import Self
 
 import structlog
 
+from handlers.errors import Refusal
 from handlers.ports import Clock
 from handlers.result import NotOurs
 from storage.database import Database
@@ -43,7 +44,7 @@ class Alone:
             os.close(self._descriptor)
             self._descriptor = None
             told = f"Another Countersign is already working on {str(self._path).removesuffix('.lock')}; stop it first."
-            raise SystemExit(told) from None
+            raise Refusal(told) from None
         return self
 
     def __exit__(self, *_: object) -> None:
