@@ -2,7 +2,7 @@
 
 import { perform } from "./api.js";
 import { go } from "./route.js";
-import { rootOf, store } from "./store.js";
+import { isReply, rootOf, store } from "./store.js";
 import { toast } from "./toasts.js";
 
 /** Does it as the present person, and shows a refusal as a toast. True if it was done. */
@@ -16,13 +16,16 @@ export async function act(what, details) {
 export const say = (channel, text, thread) =>
   perform(store.me, "say", { channel, text, ...(thread ? { thread_ts: thread } : {}) });
 
-export const mine = (message, name) => Boolean(message.reactions?.find((one) => one.name === name)?.users.includes(store.me));
+export const mine = (message, name) =>
+  Boolean(message.reactions?.find((one) => one.name === name)?.users.includes(store.me));
 
 export const toggle = (message, name) =>
   act(mine(message, name) ? "unreact" : "react", { channel: message.channel, ts: message.ts, name });
 
 export const openThread = (message) => go({ thread: rootOf(message) });
-export const runShortcut = (message, callback) => act("shortcut", { callback_id: callback, channel: message.channel, ts: message.ts });
+export const runShortcut = (message, callback) => act(
+  "shortcut", { callback_id: callback, channel: message.channel, ts: message.ts },
+);
 
 /** Opens the app's Home tab: the app hears of it and may publish anew; what it last published comes back at once. */
 export async function openHome(me) {
@@ -43,6 +46,6 @@ export async function copy(text, what) {
 
 /** A link to a message, in the form Slack gives it. */
 export function permalink(message) {
-  const thread = message.thread_ts && message.thread_ts !== message.ts ? `?thread_ts=${message.thread_ts}&cid=${message.channel}` : "";
+  const thread = isReply(message) ? `?thread_ts=${message.thread_ts}&cid=${message.channel}` : "";
   return `${location.origin}/archives/${message.channel}/p${message.ts.replace(".", "")}${thread}`;
 }

@@ -9,16 +9,22 @@ async function got(path, parts) {
 }
 
 export const fetchState = (me) => got("state", { as: me });
-export const fetchMessages = async (me, channel, thread) => (await got("messages", { as: me, channel, thread_ts: thread })).messages;
+export const fetchMessages = async (me, channel, thread) => (await got(
+  "messages", { as: me, channel, thread_ts: thread },
+)).messages;
 
 /** Does something as a person; always an object with `ok`, and a sentence in `error` where that is false. */
 export async function perform(me, what, details) {
   try {
     const answer = await fetch("/playground/do", {
-      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ as: me, do: what, ...details }),
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({
+        as: me, do: what, ...details,
+      }),
     });
     const said = await answer.json();
-    return said.ok ? said : { ...said, ok: false, error: said.error || `The playground refused this (${answer.status}).` };
+    return said.ok ? said : {
+      ...said, ok: false, error: said.error || `The playground refused this (${answer.status}).`,
+    };
   } catch {
     return { ok: false, error: "The playground does not answer; nothing was sent. Is it still running?" };
   }

@@ -25,7 +25,9 @@ const BLOCKS = {
   context: (given) => h("div", { class: "context" }, (given.elements ?? []).map(contextElement)),
   header: (given) => h("h3", { class: "header" }, plainText(given.text)),
   divider: () => h("hr"),
-  actions: (given, use) => h("div", { class: "actions" }, (given.elements ?? []).map((element) => control(element, given, use))),
+  actions: (given, use) => h(
+    "div", { class: "actions" }, (given.elements ?? []).map((element) => control(element, given, use)),
+  ),
   image: (given) => image(given, plainText(given.title)),
   input,
   table,
@@ -34,7 +36,10 @@ const BLOCKS = {
 function section(given, use) {
   const fields = (given.fields ?? []).map((field) => h("div", { class: "field" }, textObject(field)));
   return h("div", { class: given.accessory ? "section with-accessory" : "section" },
-    h("div", { class: "section-words" }, textObject(given.text), fields.length ? h("div", { class: "field-grid" }, fields) : null),
+    h(
+      "div", { class: "section-words" }, textObject(given.text),
+      fields.length ? h("div", { class: "field-grid" }, fields) : null,
+    ),
     given.accessory ? control(given.accessory, given, use) : null);
 }
 
@@ -45,18 +50,28 @@ function contextElement(element) {
 
 // Pictures are never fetched: the page's policy allows nothing from elsewhere, and their words say what they show.
 const image = (given, title) =>
-  h("figure", { class: "image-stand-in", role: "img", "aria-label": given.alt_text || "Image" }, title, h("figcaption", {}, given.alt_text || "Image"));
+  h(
+    "figure", { class: "image-stand-in", role: "img", "aria-label": given.alt_text || "Image" }, title,
+    h("figcaption", {}, given.alt_text || "Image"),
+  );
 
 function table(given) {
-  const cell = (tag) => (one) => h(tag, tag === "th" ? { scope: "col" } : {}, one.type === "rich_text" ? richText(one) : String(one.text ?? ""));
+  const cell = (tag) => (one) => h(
+    tag, tag === "th" ? { scope: "col" } : {}, one.type === "rich_text" ? richText(one) : String(one.text ?? ""),
+  );
   const [head = [], ...rows] = given.rows ?? [];
   return h("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Table" }, h("table", {},
-    h("thead", {}, h("tr", {}, head.map(cell("th")))), h("tbody", {}, rows.map((row) => h("tr", {}, row.map(cell("td")))))));
+    h("thead", {}, h("tr", {}, head.map(cell("th")))), h(
+      "tbody", {}, rows.map((row) => h("tr", {}, row.map(cell("td")))),
+    )));
 }
 
 function unknown(given) {
   const text = typeof given.text === "string" ? given.text : given.text?.text;
-  return h("div", { class: "unknown-block" }, h("span", { class: "unknown-label" }, `${given.type} block`), text ? h("div", { class: "words" }, text) : null);
+  return h(
+    "div", { class: "unknown-block" }, h("span", { class: "unknown-label" }, `${given.type} block`),
+    text ? h("div", { class: "words" }, text) : null,
+  );
 }
 
 let labels = 0;
@@ -68,9 +83,14 @@ function input(given, use) {
   const fault = h("p", { class: "fault", id: `${id}-fault`, role: "alert" });
   const label = [plainText(given.label), given.optional ? h("span", { class: "optional" }, " (optional)") : null];
   const described = `${id}-fault${hint ? ` ${id}-hint` : ""}`;
-  use.fields?.push({ block_id: given.block_id, action_id: given.element?.action_id, optional: given.optional, fault, ...field });
+  use.fields?.push({
+    block_id: given.block_id, action_id: given.element?.action_id, optional: given.optional, fault, ...field,
+  });
   if (field.isGroup) {
-    return h("fieldset", { class: "input", "aria-describedby": described }, h("legend", { class: "field-label" }, label), field.node, hint, fault);
+    return h(
+      "fieldset", { class: "input", "aria-describedby": described }, h("legend", { class: "field-label" }, label),
+      field.node, hint, fault,
+    );
   }
   const target = field.target ?? field.node;
   target.id = id;
@@ -94,7 +114,10 @@ function control(element, given, use) {
 
 function button(element, given, use) {
   const label = plainText(element.text);
-  const shape = { class: "button", data: { style: element.style, action: element.action_id }, "aria-label": element.accessibility_label };
+  const shape = {
+    class: "button", data: { style: element.style, action: element.action_id },
+    "aria-label": element.accessibility_label,
+  };
   if (element.url) {
     const anchor = link(element.url, "", h("span", {}, label));
     anchor.className = "button";

@@ -19,10 +19,16 @@ export class Composer {
     this.found = null; // what suggestions() gave
     this.chosen = 0;
     this.text = h("textarea", {
-      id: this.id, rows: 1, role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.menuId, enterkeyhint: "send",
-      on: { input: () => this.#typed(), keydown: (event) => this.#key(event), blur: () => this.#offer(null), click: () => this.#look() },
+      id: this.id, rows: 1, enterkeyhint: "send",
+      role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.menuId,
+      on: {
+        input: () => this.#typed(), keydown: (event) => this.#key(event), blur: () => this.#offer(null),
+        click: () => this.#look(),
+      },
     });
-    this.menu = h("div", { class: "completions", id: this.menuId, role: "listbox", "aria-label": "Suggestions", hidden: true });
+    this.menu = h(
+      "div", { class: "completions", id: this.menuId, role: "listbox", "aria-label": "Suggestions", hidden: true },
+    );
     this.tries = h("div", { class: "tries" });
     this.fault = h("p", { class: "composer-fault", role: "alert" });
     this.hint = h("p", { class: "composer-hint" });
@@ -82,21 +88,38 @@ export class Composer {
     text.style.height = `${Math.min(text.scrollHeight, TALLEST)}px`;
     this.button.disabled = !text.value.trim();
     fill(this.hint, this.#hintNodes());
-    const offers = this.inThread || text.value || !store.feed?.messages.length ? [] : (store.state?.try ?? []).filter((one) => one.channel === this.channel);
-    fill(this.tries, offers.length ? h("span", { class: "tries-label" }, "Try") : null, offers.map((one) => this.#tryButton(one)));
+    const offering = !this.inThread && !text.value && store.feed?.messages.length; // an empty channel shows them itself
+    const offers = offering ? (store.state?.try ?? []).filter((one) => one.channel === this.channel) : [];
+    fill(
+      this.tries, offers.length ? h("span", { class: "tries-label" }, "Try") : null,
+      offers.map((one) => this.#tryButton(one)),
+    );
     this.tries.hidden = !offers.length;
   }
 
   #tryButton({ text }) {
-    return h("button", { class: "try", type: "button", title: text, on: { click: () => this.set(text) } }, tryWords(text));
+    return h(
+      "button", { class: "try", type: "button", title: text, on: { click: () => this.set(text) } }, tryWords(text),
+    );
   }
 
   #hintNodes() {
     const command = this.inThread ? null : commandOf(this.text.value);
-    if (command) return [h("code", {}, command.command), ` ${command.usage_hint ?? ""}`, h("span", { class: "hint-more" }, command.description)];
-    if (!this.inThread) return [h("kbd", {}, "/"), " for commands, ", h("kbd", {}, "@"), " for people", h("span", { class: "hint-more" }, h("kbd", {}, "Enter"), " sends, ", h("kbd", {}, "Shift Enter"), " breaks the line")];
-    const stages = (store.state?.commands ?? []).map(({ command }) => stageWord(command)).filter((word) => ["critique", "draft", "final"].includes(word));
-    return [`In a thread, mention @${bot().name}: ${(stages.length ? stages.sort() : ["critique", "draft", "final"]).join(", ")}…`];
+    if (command) return [
+      h("code", {}, command.command), ` ${command.usage_hint ?? ""}`,
+      h("span", { class: "hint-more" }, command.description),
+    ];
+    if (!this.inThread) return [
+      h("kbd", {}, "/"), " for commands, ", h("kbd", {}, "@"), " for people",
+      h(
+        "span", { class: "hint-more" }, h("kbd", {}, "Enter"), " sends, ", h("kbd", {}, "Shift Enter"),
+        " breaks the line",
+      ),
+    ];
+    const stages = (store.state?.commands ?? []).map(({ command }) => stageWord(command)).filter((word) => [
+      "critique", "draft", "final",
+    ].includes(word));
+    return [`In a thread, mention @${bot().name}: ${stages.sort().join(", ")}…`];
   }
 
   // Completion
@@ -111,13 +134,19 @@ export class Composer {
     this.chosen = 0;
     this.menu.hidden = !found;
     this.text.setAttribute("aria-expanded", String(Boolean(found)));
-    fill(this.menu, found?.note ? h("p", { class: "completions-note" }, found.note) : null, (found?.items ?? []).map((item, at) => this.#option(item, at)));
+    fill(
+      this.menu, found?.note ? h("p", { class: "completions-note" }, found.note) : null,
+      (found?.items ?? []).map((item, at) => this.#option(item, at)),
+    );
     this.#mark();
   }
 
   #option(item, at) {
     const take = (event) => { event.preventDefault(); this.#take(item); };
-    return h("div", { class: "completion", role: "option", id: `${this.menuId}-${at}`, on: { pointerdown: (event) => event.preventDefault(), click: take } },
+    return h("div", {
+      class: "completion", role: "option", id: `${this.menuId}-${at}`,
+      on: { pointerdown: (event) => event.preventDefault(), click: take },
+    },
       item.person ? face(item.person, "tiny") : null,
       h("span", { class: "completion-name" }, item.shown ?? item.name),
       item.hint ? h("span", { class: "completion-hint" }, item.hint) : null,
@@ -159,7 +188,7 @@ export class Composer {
       this.#mark();
     } else if (key === "Escape") this.#offer(null);
     // What is typed out in full needs no completing: Enter sends it.
-    else if ((key === "Tab" && !shiftKey) || (key === "Enter" && !shiftKey && item.name.toLowerCase() !== typed.toLowerCase())) this.#take(item);
+    else if (!shiftKey && (key === "Tab" || (key === "Enter" && !same(item.name, typed)))) this.#take(item);
     else return false;
     return true;
   }
@@ -182,6 +211,7 @@ export class Composer {
   }
 }
 
+const same = (one, other) => one.toLowerCase() === other.toLowerCase();
 const where = (channel) => (isDirect(channelOf(channel), channel) ? channelName(channel) : `#${channelName(channel)}`);
 
 /** A text to try, with its command set apart. */

@@ -11,7 +11,7 @@ export function h(tag, props = {}, ...children) {
 }
 
 function present(children) {
-  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false && child !== "");
+  return children.flat(Infinity).filter((child) => ![null, undefined, false, ""].includes(child));
 }
 
 function set(node, name, value) {

@@ -19,7 +19,9 @@ export class Feed {
     this.waiting = 0;
     this.list = h("ol", { class: "feed", "aria-label": label });
     this.foot = h("div", { class: "feed-empty" });
-    this.scroller = h("div", { class: "scroller", tabindex: -1, on: { scroll: () => this.#scrolled() } }, this.list, this.foot);
+    this.scroller = h(
+      "div", { class: "scroller", tabindex: -1, on: { scroll: () => this.#scrolled() } }, this.list, this.foot,
+    );
     this.pill = h("button", { class: "jump", type: "button", hidden: true, on: { click: () => this.toEnd() } });
     this.node = h("div", { class: "feed-frame" }, this.scroller, this.pill);
     this.#listen();
@@ -78,10 +80,15 @@ export class Feed {
     let before = null;
     for (const message of messages) {
       const day = timeOf(message.ts).toDateString();
-      if (!inThread && (!before || timeOf(before.ts).toDateString() !== day)) rows.push(divider(`day ${day}`, dayWords(message.ts)));
+      if (!inThread && (!before || timeOf(before.ts).toDateString() !== day)) rows.push(divider(
+        `day ${day}`, dayWords(message.ts),
+      ));
       const follows = Boolean(before) && together(before, message, rows.at(-1));
       const status = inThread ? "" : statusOf(message.channel, message.ts);
-      rows.push({ key: message.ts, print: JSON.stringify([message, follows, status, store.me, store.version]), make: () => messageItem(message, { follows, inThread }), message });
+      rows.push({
+        key: message.ts, print: JSON.stringify([message, follows, status, store.me, store.version]),
+        make: () => messageItem(message, { follows, inThread }), message,
+      });
       if (inThread && message.ts === this.conversation.thread && messages.length > 1) {
         const count = messages.filter((one) => isReply(one) && !one.is_ephemeral).length;
         if (count) rows.push(divider("replies", count === 1 ? "1 reply" : `${count} replies`));
@@ -113,7 +120,9 @@ export class Feed {
 
   #focus() {
     const item = document.activeElement?.closest?.("li.message");
-    return item && this.list.contains(item) ? { ts: item.dataset.ts, key: document.activeElement.dataset.key, was: document.activeElement } : null;
+    return item && this.list.contains(item) ? {
+      ts: item.dataset.ts, key: document.activeElement.dataset.key, was: document.activeElement,
+    } : null;
   }
 
   /** An item drawn anew gets back the focus its earlier self had. */
@@ -132,14 +141,18 @@ export class Feed {
 
   #equip(item) {
     const message = this.items.get(item.dataset.ts)?.message;
-    if (message && !item.querySelector(".toolbar") && !isTombstone(message)) item.append(toolbar(message, Boolean(this.conversation.thread)));
+    if (message && !item.querySelector(".toolbar") && !isTombstone(message)) item.append(toolbar(
+      message, Boolean(this.conversation.thread),
+    ));
   }
 
   #listen() {
     const itemOf = (event) => event.target.closest?.("li.message");
     const equip = (event) => { const item = itemOf(event); if (item) this.#equip(item); };
     const press = (item) => {
-      for (const other of this.list.querySelectorAll("[data-pressed]")) if (other !== item) delete other.dataset.pressed;
+      for (const other of this.list.querySelectorAll("[data-pressed]")) {
+        if (other !== item) delete other.dataset.pressed;
+      }
       if (!item) return;
       this.#equip(item);
       item.toggleAttribute("data-pressed");
@@ -149,7 +162,9 @@ export class Feed {
     this.list.addEventListener("keydown", (event) => this.#key(event));
     this.list.addEventListener("click", (event) => { if (event.target.closest("[data-touch]")) press(itemOf(event)); });
     this.#pressLong(itemOf, press);
-    new ResizeObserver(() => { if (this.atEnd ?? true) this.scroller.scrollTop = this.scroller.scrollHeight; }).observe(this.scroller);
+    new ResizeObserver(() => {
+      if (this.atEnd ?? true) this.scroller.scrollTop = this.scroller.scrollHeight;
+    }).observe(this.scroller);
   }
 
   #pressLong(itemOf, press) {
@@ -157,10 +172,14 @@ export class Feed {
     const drop = () => clearTimeout(timer);
     this.list.addEventListener("pointerdown", (event) => {
       drop();
-      if (event.pointerType === "touch" && !event.target.closest("button, a")) timer = setTimeout(() => press(itemOf(event)), LONG_PRESS_MS);
+      if (event.pointerType === "touch" && !event.target.closest("button, a")) timer = setTimeout(
+        () => press(itemOf(event)), LONG_PRESS_MS,
+      );
     });
     for (const type of ["pointerup", "pointercancel", "pointermove"]) this.list.addEventListener(type, drop);
-    document.addEventListener("pointerdown", (event) => { if (!event.target.closest("li.message[data-pressed], .popup")) press(null); });
+    document.addEventListener(
+      "pointerdown", (event) => { if (!event.target.closest("li.message[data-pressed], .popup")) press(null); },
+    );
   }
 
   #tabStop(item) {
@@ -182,15 +201,20 @@ export class Feed {
   }
 }
 
-const divider = (key, text) => ({ key, print: text, make: () => h("li", { class: "feed-divider", role: "separator" }, h("span", {}, text)) });
+const divider = (key, text) => ({
+  key, print: text, make: () => h("li", { class: "feed-divider", role: "separator" }, h("span", {}, text)),
+});
 
 function together(before, message, last) {
-  return last?.message === before && author(before) === author(message) && !before.is_ephemeral && !message.is_ephemeral && !isTombstone(before)
+  const ordinary = !before.is_ephemeral && !message.is_ephemeral && !isTombstone(before);
+  return ordinary && last?.message === before && author(before) === author(message)
     && payload(message).kind !== "root" && Number(message.ts) - Number(before.ts) < TOGETHER;
 }
 
 function dayWords(ts) {
   const when = timeOf(ts);
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(when).setHours(0, 0, 0, 0)) / 86_400_000);
-  return days === 0 ? "Today" : days === 1 ? "Yesterday" : when.toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long" });
+  return days === 0 ? "Today" : days === 1 ? "Yesterday" : when.toLocaleDateString(
+    undefined, { weekday: "long", day: "numeric", month: "long" },
+  );
 }

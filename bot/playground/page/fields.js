@@ -27,8 +27,13 @@ export function fieldOf(element) {
 }
 
 function textField(element) {
-  const shape = { class: "text-input", placeholder: element.placeholder?.text, maxlength: element.max_length, autofocus: element.focus_on_load };
-  const node = element.multiline ? h("textarea", { ...shape, rows: 5 }) : h("input", { ...shape, type: "text", autocomplete: "off" });
+  const shape = {
+    class: "text-input", placeholder: element.placeholder?.text, maxlength: element.max_length,
+    autofocus: element.focus_on_load,
+  };
+  const node = element.multiline ? h("textarea", { ...shape, rows: 5 }) : h(
+    "input", { ...shape, type: "text", autocomplete: "off" },
+  );
   node.value = element.initial_value ?? "";
   return {
     node,
@@ -45,11 +50,15 @@ function selectField(element) {
   const shown = (option) => h("option", { value: option.value }, option.text.text);
   const node = h("select", { class: "select" },
     h("option", { value: "" }, element.placeholder?.text ?? "Choose…"),
-    groups(element).map((group) => (group.label ? h("optgroup", { label: group.label.text }, group.options.map(shown)) : group.options.map(shown))));
+    groups(element).map((group) => (group.label ? h(
+      "optgroup", { label: group.label.text }, group.options.map(shown),
+    ) : group.options.map(shown))));
   node.value = element.initial_option?.value ?? "";
   return {
     node,
-    read: () => ({ type: "static_select", selected_option: optionsOf(element).find((option) => option.value === node.value) ?? null }),
+    read: () => ({
+      type: "static_select", selected_option: optionsOf(element).find((option) => option.value === node.value) ?? null,
+    }),
     isEmpty: ({ selected_option: option }) => !option,
     restore: ({ selected_option: option }) => { node.value = option?.value ?? ""; },
   };
@@ -60,7 +69,9 @@ let named = 0;
 function choices(element, type) {
   const name = `choice-${++named}`;
   const first = (element.initial_options ?? [element.initial_option]).filter(Boolean).map((option) => option.value);
-  const boxes = optionsOf(element).map((option) => ({ option, box: h("input", { type, name, checked: first.includes(option.value) }) }));
+  const boxes = optionsOf(element).map((option) => ({
+    option, box: h("input", { type, name, checked: first.includes(option.value) }),
+  }));
   const node = h("div", { class: "choices" }, boxes.map(({ option, box }) => h("label", { class: "choice" }, box,
     h("span", {}, option.text.type === "mrkdwn" ? textObject(option.text) : plainText(option.text),
       option.description ? h("span", { class: "hint" }, plainText(option.description)) : null))));
@@ -69,10 +80,12 @@ function choices(element, type) {
   return type === "radio"
     ? {
       node, isGroup: true, read: () => ({ type: "radio_buttons", selected_option: picked()[0] ?? null }),
-      isEmpty: ({ selected_option: option }) => !option, restore: ({ selected_option: option }) => tick([option?.value]),
+      isEmpty: ({ selected_option: option }) => !option,
+      restore: ({ selected_option: option }) => tick([option?.value]),
     }
     : {
       node, isGroup: true, read: () => ({ type: "checkboxes", selected_options: picked() }),
-      isEmpty: ({ selected_options: options }) => !options.length, restore: ({ selected_options: options }) => tick(options.map((one) => one.value)),
+      isEmpty: ({ selected_options: options }) => !options.length,
+      restore: ({ selected_options: options }) => tick(options.map((one) => one.value)),
     };
 }

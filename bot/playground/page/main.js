@@ -52,8 +52,9 @@ async function follow() {
 /** An opened thread is there to be answered; a closed one gives the focus back to its root. */
 function carryFocus(before) {
   if (before === store.thread || !matchMedia("(hover: hover)").matches) return;
+  const focused = document.activeElement;
   if (store.thread) threadPane.composer.focus();
-  else if (document.activeElement === document.body || threadPane.node.contains(document.activeElement)) channelPane.feed.focusOn(before);
+  else if (focused === document.body || threadPane.node.contains(focused)) channelPane.feed.focusOn(before);
 }
 
 const firstChannel = () => {
@@ -70,7 +71,9 @@ async function become(wanted) {
   Object.assign(store, { me: who.id, feed: null, replies: null, views: [], link: "opening" });
   if (!channelOf(store.channel)) store.channel = "";
   store.unread.clear();
-  hangUp = listen(who.id, (event) => store.me === who.id && hear(event), (stands) => store.me === who.id && linked(stands));
+  hangUp = listen(
+    who.id, (event) => store.me === who.id && hear(event), (stands) => store.me === who.id && linked(stands),
+  );
 }
 
 async function open(before) {
@@ -135,7 +138,9 @@ const HEARD = {
   message: ({ message }, shown) => {
     if (isBots(message)) store.statuses.delete(`${message.channel} ${rootOf(message)}`);
     if (author(message) === store.me) return;
-    if (message.channel !== store.channel) store.unread.set(message.channel, (store.unread.get(message.channel) ?? 0) + 1);
+    if (message.channel !== store.channel) store.unread.set(
+      message.channel, (store.unread.get(message.channel) ?? 0) + 1,
+    );
     else if (shown) announce(`${fullName(author(message))}: ${spokenText(message.text ?? "")}`);
   },
   deleted: ({ channel, ts }) => {
@@ -145,7 +150,9 @@ const HEARD = {
     const key = `${channel} ${thread}`;
     clearTimeout(store.statuses.get(key)?.timer);
     store.statuses.delete(key);
-    if (text) store.statuses.set(key, { text, timer: setTimeout(() => { store.statuses.delete(key); draw(); }, STATUS_MS) });
+    if (text) store.statuses.set(
+      key, { text, timer: setTimeout(() => { store.statuses.delete(key); draw(); }, STATUS_MS) },
+    );
   },
   view: (event) => {
     if (!mine(event)) return;
@@ -164,9 +171,11 @@ const HEARD = {
 // Keys that work everywhere
 
 function key(event) {
-  const busy = event.target.closest?.("input, textarea, select, dialog, [contenteditable]") || event.ctrlKey || event.metaKey || event.altKey;
+  const typing = event.target.closest?.("input, textarea, select, dialog");
+  const busy = typing || event.ctrlKey || event.metaKey || event.altKey;
+  const covered = event.defaultPrevented || document.querySelector("dialog[open], .popup");
   const composer = store.thread && !store.home ? threadPane.composer : channelPane.composer;
-  if (event.key === "Escape" && store.thread && !document.querySelector("dialog[open], .popup") && !event.defaultPrevented) go({ thread: "" });
+  if (event.key === "Escape" && store.thread && !covered) go({ thread: "" });
   else if (busy) return;
   else if (event.key === "/") composer.focus();
   else if (event.key === "?") showKeys();

@@ -12,14 +12,17 @@ import { spokenText } from "./words.js";
 export const timeOf = (ts) => new Date(Number(ts) * 1000);
 export const clock = (ts) => timeOf(ts).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
 
-/** The list item of a message. `follows`: it stands under another one of its author; `inThread`: it is shown in a thread. */
+/** The list item of a message; `follows` means that it stands under another one of its author. */
 export function messageItem(message, { follows, inThread }) {
   const { kind, state, stage } = payload(message);
   const quiet = isTombstone(message);
   const parts = quiet ? h("p", { class: "tombstone" }, "This message was deleted.") : content(message, kind);
   return h("li", {
     class: "message", tabindex: -1, "aria-label": spokenLine(message),
-    data: { ts: message.ts, kind, state, stage, follows: follows || undefined, ephemeral: message.is_ephemeral || undefined, bot: isBots(message) || undefined },
+    data: {
+      ts: message.ts, kind, state, stage, follows: follows || undefined, ephemeral: message.is_ephemeral || undefined,
+      bot: isBots(message) || undefined,
+    },
   },
   h("div", { class: "gutter" }, follows ? moment(message, "late") : face(author(message))),
   h("div", { class: "body" },
@@ -28,7 +31,9 @@ export function messageItem(message, { follows, inThread }) {
     parts,
     reactions(message),
     inThread || quiet && !message.reply_count ? null : summary(message)),
-  quiet ? null : h("button", { class: "touch-more", type: "button", "aria-label": "Show actions", data: { touch: "" } }, icon("more")));
+  quiet ? null : h(
+    "button", { class: "touch-more", type: "button", "aria-label": "Show actions", data: { touch: "" } }, icon("more"),
+  ));
 }
 
 function spokenLine(message) {
@@ -45,7 +50,9 @@ function head(message) {
 
 function moment(message, more = "") {
   const when = timeOf(message.ts);
-  return h("time", { class: `time ${more}`, datetime: when.toISOString(), title: when.toLocaleString() }, clock(message.ts));
+  return h(
+    "time", { class: `time ${more}`, datetime: when.toISOString(), title: when.toLocaleString() }, clock(message.ts),
+  );
 }
 
 // A card is edited while its run goes on, which is worth a word; other edits are a person's own.
@@ -53,12 +60,20 @@ const EDITED = new Set(["card", "review"]);
 
 function edited(message, kind) {
   if (!message.edited || (isBots(message) && !EDITED.has(kind))) return null;
-  return h("span", { class: "edited", title: timeOf(message.edited.ts).toLocaleString() }, isBots(message) ? "updated" : "(edited)");
+  return h(
+    "span", { class: "edited", title: timeOf(message.edited.ts).toLocaleString() },
+    isBots(message) ? "updated" : "(edited)",
+  );
 }
 
 function content(message, kind) {
-  const use = { click: (given, element, chosen) => act("click", { channel: message.channel, ts: message.ts, block_id: given.block_id, action_id: element.action_id, ...chosen }) };
-  const groups = message.blocks?.length ? grouped(message.blocks, kind, use) : [said(kind, [words(message.text ?? "")])];
+  const use = { click: (given, element, chosen) => act(
+    "click",
+    { channel: message.channel, ts: message.ts, block_id: given.block_id, action_id: element.action_id, ...chosen },
+  ) };
+  const groups = message.blocks?.length ? grouped(message.blocks, kind, use) : [said(
+    kind, [words(message.text ?? "")],
+  )];
   const mark = edited(message, kind);
   const last = groups.findLast((group) => group.classList.contains("said")) ?? groups.at(-1);
   if (mark) (last.lastElementChild.classList.contains("context") ? last.lastElementChild : last).append(mark);
@@ -67,7 +82,7 @@ function content(message, kind) {
 
 const said = (kind, nodes) => h("div", { class: "said", data: { kind } }, nodes);
 
-/** Neighbouring blocks of one sort together. In an answer only the rich text is the model's; the rest are the app's words. */
+/** Neighbouring blocks of one sort together. In an answer only the rich text is the model's, not the app's words. */
 function grouped(blocks, kind, use) {
   const models = kind === "answer" || kind === "notes";
   const sortOf = (one) => (isControl(one) ? null : models && one.type !== "rich_text" ? "aside" : kind ?? "");
@@ -83,15 +98,26 @@ function grouped(blocks, kind, use) {
 
 function reactions(message) {
   if (!message.reactions?.length) return null;
-  const add = h("button", { class: "reaction add", type: "button", "aria-label": "Add a reaction", "aria-haspopup": "menu", data: { key: "add" }, on: { click: (event) => pick(message, event.currentTarget) } }, icon("smile"));
-  return h("div", { class: "reactions", role: "group", "aria-label": "Reactions" }, message.reactions.map((one) => reaction(message, one)), add);
+  const add = h(
+    "button",
+    {
+      class: "reaction add", type: "button", "aria-label": "Add a reaction", "aria-haspopup": "menu",
+      data: { key: "add" }, on: { click: (event) => pick(message, event.currentTarget) },
+    },
+    icon("smile"),
+  );
+  return h(
+    "div", { class: "reactions", role: "group", "aria-label": "Reactions" },
+    message.reactions.map((one) => reaction(message, one)), add,
+  );
 }
 
 function reaction(message, { name, users, count }) {
   const own = users.includes(store.me);
   const who = users.map((id) => (id === store.me ? "you" : fullName(id))).join(", ");
   return h("button", {
-    class: "reaction", type: "button", "aria-pressed": String(own), "aria-label": `${spoken(name)}, ${count}, by ${who}`, title: `${who} reacted with :${name}:`,
+    class: "reaction", type: "button", "aria-pressed": String(own),
+    "aria-label": `${spoken(name)}, ${count}, by ${who}`, title: `${who} reacted with :${name}:`,
     data: { key: `reaction ${name}`, reaction: name }, on: { click: () => toggle(message, name) },
   }, emoji(name), h("span", { class: "count" }, count));
 }
@@ -102,10 +128,17 @@ function summary(message) {
   if (isReply(message)) return null;
   const count = message.reply_count ?? 0;
   const words = count === 1 ? "1 reply" : `${count} replies`;
-  return h("button", { class: "thread-link", type: "button", data: { key: "thread" }, on: { click: () => openThread(message) } },
-    h("span", { class: "faces", "aria-hidden": "true" }, (message.reply_users ?? []).slice(0, 4).map((id) => face(id, "tiny"))),
+  return h("button", {
+    class: "thread-link", type: "button", data: { key: "thread" }, on: { click: () => openThread(message) },
+  },
+    h(
+      "span", { class: "faces", "aria-hidden": "true" },
+      (message.reply_users ?? []).slice(0, 4).map((id) => face(id, "tiny")),
+    ),
     h("span", { class: "reply-count" }, words),
-    status ? statusLine(statusWords(status)) : h("span", { class: "quiet" }, message.latest_reply ? `last ${clock(message.latest_reply)}` : ""));
+    status ? statusLine(statusWords(status)) : h(
+      "span", { class: "quiet" }, message.latest_reply ? `last ${clock(message.latest_reply)}` : "",
+    ));
 }
 
 /** The app's status, with its three quiet dots. */

@@ -30,14 +30,24 @@ function present(view, kept) {
   const fields = [];
   const use = {
     fields,
-    click: (given, element, chosen) => act("click", { view_id: view.id, block_id: given.block_id, action_id: element.action_id, ...chosen }),
+    click: (given, element, chosen) => act(
+      "click", { view_id: view.id, block_id: given.block_id, action_id: element.action_id, ...chosen },
+    ),
   };
   const trouble = h("p", { class: "fault", role: "alert" });
-  const form = h("form", { id: `form-${view.id}`, class: "view blocks", novalidate: true, data: { view: view.callback_id || view.id }, on: { submit } },
+  const form = h("form", {
+    id: `form-${view.id}`, class: "view blocks", novalidate: true, data: { view: view.callback_id || view.id },
+    on: { submit },
+  },
     (view.blocks ?? []).map((one) => block(one, use)), trouble);
   restore(fields, kept);
-  const cancel = h("button", { class: "button", type: "button", on: { click: () => dialog.close() } }, plainText(view.close ?? "Close"));
-  const send = view.submit ? h("button", { class: "button", type: "submit", form: form.id, data: { style: "primary" } }, plainText(view.submit)) : null;
+  const cancel = h(
+    "button", { class: "button", type: "button", on: { click: () => dialog.close() } },
+    plainText(view.close ?? "Close"),
+  );
+  const send = view.submit ? h(
+    "button", { class: "button", type: "submit", form: form.id, data: { style: "primary" } }, plainText(view.submit),
+  ) : null;
   const dialog = openDialog({ title: plainText(view.title), body: form, foot: [cancel, send], left, wide: true });
   shown = { view, dialog, fields };
   (form.querySelector("[autofocus]") ?? form.querySelector("input, textarea, select"))?.focus();
@@ -77,7 +87,9 @@ function values(fields) {
 }
 
 function complete(fields) {
-  for (const field of fields) mark(field, !field.optional && field.read && field.isEmpty(field.read()) ? "Please fill this in." : "");
+  for (const field of fields) mark(
+    field, !field.optional && field.read && field.isEmpty(field.read()) ? "Please fill this in." : "",
+  );
   return toFirstFault(fields);
 }
 

@@ -12,14 +12,19 @@ import { bot, channelName, channelOf, isDirect, statusOf, store } from "./store.
 import { trail } from "./work.js";
 
 const backButton = (label, parts) =>
-  h("button", { class: "icon-button back", type: "button", "aria-label": label, on: { click: () => go(parts) } }, icon("back"));
+  h(
+    "button", { class: "icon-button back", type: "button", "aria-label": label, on: { click: () => go(parts) } },
+    icon("back"),
+  );
 
 class ChannelPane {
   constructor() {
     this.feed = new Feed({ label: "Messages", empty: () => this.#empty() });
     this.composer = new Composer({ inThread: false });
     this.head = h("div", { class: "pane-head" });
-    this.node = h("main", { class: "pane channel-pane", "aria-label": "Channel" }, this.head, this.feed.node, this.composer.node);
+    this.node = h(
+      "main", { class: "pane channel-pane", "aria-label": "Channel" }, this.head, this.feed.node, this.composer.node,
+    );
   }
 
   draw() {
@@ -30,7 +35,10 @@ class ChannelPane {
       this.print = print;
       const picture = isDirect(channel) ? null : icon(channel.is_private ? "lock" : "hash");
       fill(this.head, backButton("Back to the channels", { list: "1" }),
-        h("div", { class: "pane-title" }, h("h2", {}, picture, channelName(channel.id)), channel.purpose ? h("p", { class: "purpose" }, channel.purpose) : null), flags(channel));
+        h(
+          "div", { class: "pane-title" }, h("h2", {}, picture, channelName(channel.id)),
+          channel.purpose ? h("p", { class: "purpose" }, channel.purpose) : null,
+        ), flags(channel));
       this.node.setAttribute("aria-label", `Channel ${channelName(channel.id)}`);
     }
     this.feed.show(store.feed);
@@ -47,21 +55,42 @@ class ChannelPane {
     };
     return h("div", { class: "welcome" }, h("img", { src: "/assets/mark.svg", alt: "", width: 44, height: 44 }),
       h("h3", {}, "Nothing here yet"),
-      h("p", {}, `Begin some work with a command. ${bot().name} opens a thread for it; there you ask for a critique, and for the final text. Then act as a reviewer, and approve it.`),
-      h("div", { class: "welcome-tries" }, (here.length ? here : offers).map((one) => h("button", { class: "welcome-try", type: "button", on: { click: () => choose(one) } }, tryWords(one.text)))));
+      h(
+        "p", {},
+        `Begin some work with a command. ${bot().name} opens a thread for it; there you ask for a critique, and for `
+          + "the final text. Then act as a reviewer, and approve it.",
+      ),
+      h(
+        "div", { class: "welcome-tries" },
+        (here.length ? here : offers).map((one) => h(
+          "button", { class: "welcome-try", type: "button", on: { click: () => choose(one) } }, tryWords(one.text),
+        )),
+      ));
   }
 }
 
 class ThreadPane {
   constructor() {
-    this.feed = new Feed({ label: "Thread", empty: () => h("p", { class: "quiet" }, "There is no such message any more.") });
+    this.feed = new Feed({
+      label: "Thread", empty: () => h("p", { class: "quiet" }, "There is no such message any more."),
+    });
     this.composer = new Composer({ inThread: true });
     this.place = h("p", { class: "purpose" });
     this.trail = h("div", { class: "trail-place" });
     this.status = h("div", { class: "thread-status", role: "status", "aria-label": "What the app is doing" });
-    const close = h("button", { class: "icon-button close-thread", type: "button", "aria-label": "Close thread", title: "Close (Esc)", on: { click: () => go({ thread: "" }) } }, icon("close"));
+    const close = h(
+      "button",
+      {
+        class: "icon-button close-thread", type: "button", "aria-label": "Close thread", title: "Close (Esc)",
+        on: { click: () => go({ thread: "" }) },
+      },
+      icon("close"),
+    );
     this.node = h("aside", { class: "pane thread-pane", "aria-label": "Thread", hidden: true },
-      h("div", { class: "pane-head" }, backButton("Back to the channel", { thread: "" }), h("div", { class: "pane-title" }, h("h2", {}, "Thread"), this.place), close),
+      h(
+        "div", { class: "pane-head" }, backButton("Back to the channel", { thread: "" }),
+        h("div", { class: "pane-title" }, h("h2", {}, "Thread"), this.place), close,
+      ),
       this.trail, this.feed.node, this.status, this.composer.node);
   }
 
@@ -83,7 +112,13 @@ class HomePane {
   constructor() {
     this.body = h("div", { class: "home-body blocks" });
     this.node = h("main", { class: "pane home-pane", "aria-label": "Home", hidden: true },
-      h("div", { class: "pane-head" }, backButton("Back to the channels", { list: "1" }), h("div", { class: "pane-title" }, h("h2", {}, icon("home"), "Home"), h("p", { class: "purpose" }, "What the app shows only to you"))),
+      h(
+        "div", { class: "pane-head" }, backButton("Back to the channels", { list: "1" }),
+        h(
+          "div", { class: "pane-title" }, h("h2", {}, icon("home"), "Home"),
+          h("p", { class: "purpose" }, "What the app shows only to you"),
+        ),
+      ),
       h("div", { class: "scroller" }, this.body));
   }
 
@@ -92,8 +127,18 @@ class HomePane {
     this.node.hidden = !store.home;
     if (!store.home || view === this.view) return;
     this.view = view;
-    const use = { fields: [], click: (given, element, chosen) => act("click", { view_id: view.id, block_id: given.block_id, action_id: element.action_id, ...chosen }) };
-    fill(this.body, view ? view.blocks.map((one) => block(one, use)) : h("p", { class: "quiet" }, "The app has not put anything here yet."));
+    const use = {
+      fields: [],
+      click: (given, element, chosen) => act(
+        "click", { view_id: view.id, block_id: given.block_id, action_id: element.action_id, ...chosen },
+      ),
+    };
+    fill(
+      this.body,
+      view ? view.blocks.map((one) => block(one, use)) : h(
+        "p", { class: "quiet" }, "The app has not put anything here yet.",
+      ),
+    );
   }
 }
 

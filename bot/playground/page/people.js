@@ -8,10 +8,20 @@ const LIGHT = 0.2; // above this luminance dark letters read better than white o
 /** A person's square with their initials, or the app's mark. */
 export function face(id, size = "") {
   const who = person(id);
-  if (who.is_bot && id !== "USLACKBOT") return h("img", { class: `face ${size}`, src: "/assets/mark.svg", alt: "", width: 36, height: 36 });
-  const initials = (who.real_name || who.name).split(/\s+/).slice(0, 2).map((part) => part[0] ?? "").join("").toUpperCase();
+  if (who.is_bot && id !== "USLACKBOT") return h(
+    "img", { class: `face ${size}`, src: "/assets/mark.svg", alt: "", width: 36, height: 36 },
+  );
+  const initials = (who.real_name || who.name).split(/\s+/).slice(
+    0, 2,
+  ).map((part) => part[0] ?? "").join("").toUpperCase();
   const colour = /^#[0-9a-f]{6}$/i.test(who.colour ?? "") ? who.colour : "#6b726d";
-  return h("span", { class: `face ${size}`, colour, data: { light: luminance(colour) > LIGHT ? "" : undefined }, "aria-hidden": "true" }, initials);
+  return h(
+    "span",
+    {
+      class: `face ${size}`, colour, data: { light: luminance(colour) > LIGHT ? "" : undefined }, "aria-hidden": "true",
+    },
+    initials,
+  );
 }
 
 function luminance(colour) {

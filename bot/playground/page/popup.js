@@ -13,7 +13,14 @@ export function openPopup(anchor, content, { label, role = "menu", columns = 1 }
   const again = anchor.getAttribute("aria-expanded") === "true";
   close();
   if (again) return;
-  const popup = h("div", { class: "popup", role, "aria-label": label, on: { keydown, click: (event) => event.target.closest("button") && shut(true) } }, content);
+  const popup = h(
+    "div",
+    {
+      class: "popup", role, "aria-label": label,
+      on: { keydown, click: (event) => event.target.closest("button") && shut(true) },
+    },
+    content,
+  );
   const buttons = () => [...popup.querySelectorAll("button")];
   anchor.setAttribute("aria-expanded", "true");
   (anchor.closest("dialog") ?? document.body).append(popup);
@@ -35,7 +42,9 @@ export function openPopup(anchor, content, { label, role = "menu", columns = 1 }
   }
 
   function keydown(event) {
-    const steps = { ArrowDown: columns, ArrowUp: -columns, ArrowRight: columns > 1 ? 1 : 0, ArrowLeft: columns > 1 ? -1 : 0 };
+    const steps = {
+      ArrowDown: columns, ArrowUp: -columns, ArrowRight: columns > 1 ? 1 : 0, ArrowLeft: columns > 1 ? -1 : 0,
+    };
     if (event.key === "Escape" || event.key === "Tab") shut(true);
     else if (steps[event.key]) {
       const all = buttons();
@@ -59,4 +68,7 @@ function place(popup, anchor) {
 
 /** A row of a menu. */
 export const menuItem = (icons, words, chosen, more = {}) =>
-  h("button", { class: "menu-item", type: "button", role: "menuitem", ...more, on: { click: chosen } }, icons, h("span", { class: "menu-words" }, words));
+  h(
+    "button", { class: "menu-item", type: "button", role: "menuitem", ...more, on: { click: chosen } }, icons,
+    h("span", { class: "menu-words" }, words),
+  );

@@ -81,8 +81,11 @@ class Lists {
   add({ elements = [], style = "bullet", indent = 0, offset = 0, border }) {
     while (this.open.length && this.open.at(-1).indent > indent) this.open.pop();
     const last = this.open.at(-1);
-    const items = elements.map((item) => h("li", {}, item.type === "rich_text_section" ? (item.elements ?? []).map(leaf) : part(item)));
-    if (last?.indent === indent && last.style === style && (style !== "ordered" || offset === last.list.childElementCount + last.from)) {
+    const items = elements.map((item) => h(
+      "li", {}, item.type === "rich_text_section" ? (item.elements ?? []).map(leaf) : part(item),
+    ));
+    const goesOn = style !== "ordered" || offset === last?.list.childElementCount + last?.from;
+    if (last?.indent === indent && last.style === style && goesOn) {
       last.list.append(...items);
       return;
     }
@@ -92,7 +95,10 @@ class Lists {
 
   #begin({ items, style, indent, offset, border }) {
     const outer = this.open.at(-1);
-    const props = { data: { depth: indent % 3 }, class: border ? "bordered" : "", start: style === "ordered" && offset ? offset + 1 : undefined };
+    const props = {
+      data: { depth: indent % 3 }, class: border ? "bordered" : "",
+      start: style === "ordered" && offset ? offset + 1 : undefined,
+    };
     const list = h(style === "ordered" ? "ol" : "ul", props, items);
     if (outer) outer.list.lastElementChild.append(list);
     else {

@@ -9,7 +9,8 @@ export function read() {
   return Object.fromEntries(PARTS.map((name) => [name, parts.get(name) ?? ""]));
 }
 
-const address = (parts) => `#${new URLSearchParams(PARTS.filter((name) => parts[name]).map((name) => [name, parts[name]]))}`;
+const address = (parts) =>
+  `#${new URLSearchParams(PARTS.filter((name) => parts[name]).map((name) => [name, parts[name]]))}`;
 const here = () => ({
   as: store.me, channel: store.channel, thread: store.thread, home: store.home ? "1" : "", list: store.list ? "1" : "",
 });

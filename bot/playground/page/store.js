@@ -45,7 +45,7 @@ export function channelName(id) {
   return isDirect(channel, id) ? store.state?.bot?.name ?? "app" : id;
 }
 
-export const isDirect = (channel, id = channel?.id ?? "") => Boolean(channel?.is_im) || (Boolean(id) && id.startsWith("D"));
+export const isDirect = (channel, id = channel?.id ?? "") => Boolean(channel?.is_im) || id.startsWith("D");
 export const bot = () => store.state?.bot ?? { user_id: "", name: "Countersign", connected: false };
 export const isBots = (message) => Boolean(message.bot_id) || message.user === bot().user_id;
 export const payload = (message) => message.metadata?.event_payload ?? {};
@@ -130,9 +130,16 @@ export class Conversation {
   /** A reply that shows here only in its root's count. The root's own change may have come first. */
   #counted(message) {
     const root = this.byTs.get(rootOf(message));
-    if (message.channel !== this.channel || !root || message.is_ephemeral || Number(root.latest_reply ?? 0) >= Number(message.ts)) return false;
+    if (message.channel !== this.channel || !root || message.is_ephemeral) return false;
+    if (Number(root.latest_reply ?? 0) >= Number(message.ts)) return false;
     const users = [...new Set([...(root.reply_users ?? []), message.user])];
-    this.byTs.set(root.ts, { ...root, thread_ts: root.ts, reply_count: (root.reply_count ?? 0) + 1, reply_users: users, latest_reply: message.ts });
+    this.byTs.set(
+      root.ts,
+      {
+        ...root, thread_ts: root.ts, reply_count: (root.reply_count ?? 0) + 1, reply_users: users,
+        latest_reply: message.ts,
+      },
+    );
     return true;
   }
 }

@@ -7,7 +7,11 @@ const STAYS_MS = 7000;
 
 /** Shows a note for some seconds; it stays while the pointer or the focus is on it. */
 export function toast(text, tone = "plain") {
-  const close = h("button", { class: "icon-button small", type: "button", "aria-label": "Dismiss", on: { click: () => note.remove() } }, icon("close"));
+  const close = h(
+    "button",
+    { class: "icon-button small", type: "button", "aria-label": "Dismiss", on: { click: () => note.remove() } },
+    icon("close"),
+  );
   const note = h("div", { class: "toast", data: { tone } }, h("div", { class: "toast-text" }, mrkdwn(text)), close);
   const leave = () => (note.matches(":hover, :focus-within") ? setTimeout(leave, 1000) : note.remove());
   document.getElementById("toasts").append(note);

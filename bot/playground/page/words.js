@@ -33,7 +33,9 @@ function withEmojiNames(text) {
 export function link(url, label, ...inside) {
   const words = inside.length ? inside : plain(label || url);
   if (!/^(https?:|mailto:|tel:)/i.test(url)) return h("span", { class: "dead-link" }, words);
-  return h("a", { href: url, target: "_blank", rel: "noreferrer", title: label && label !== url ? url : undefined }, words);
+  return h(
+    "a", { href: url, target: "_blank", rel: "noreferrer", title: label && label !== url ? url : undefined }, words,
+  );
 }
 
 export const userPill = (id) => h("span", { class: "pill pill-user", data: { user: id } }, `@${handle(id)}`);
@@ -52,8 +54,12 @@ function token(inside) {
 }
 
 const DATES = {
-  date_num: { year: "numeric", month: "2-digit", day: "2-digit" }, date: { year: "numeric", month: "long", day: "numeric" },
-  date_short: { year: "numeric", month: "short", day: "numeric" }, date_long: { weekday: "long", year: "numeric", month: "long", day: "numeric" },
+  date_num: {
+    year: "numeric", month: "2-digit", day: "2-digit",
+  }, date: { year: "numeric", month: "long", day: "numeric" },
+  date_short: { year: "numeric", month: "short", day: "numeric" }, date_long: {
+    weekday: "long", year: "numeric", month: "long", day: "numeric",
+  },
   time: { hour: "2-digit", minute: "2-digit" }, time_secs: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
 };
 
@@ -70,7 +76,8 @@ function dated(target, fallback) {
 // In the order they are tried: code holds no styles, a token holds no styles, then the styles hold each other.
 const INLINE = new RegExp([
   "`([^`\\n]+)`", "<([^<>\\n]+)>", ":([a-z0-9_+-]+(?:::skin-tone-[2-6])?):",
-  "(?<![\\w*])\\*(?=\\S)([^*\\n]*[^*\\s])\\*(?![\\w*])", "(?<![\\w])_(?=\\S)([^_\\n]*[^_\\s])_(?![\\w])", "(?<![\\w~])~(?=\\S)([^~\\n]*[^~\\s])~(?![\\w~])",
+  "(?<![\\w*])\\*(?=\\S)([^*\\n]*[^*\\s])\\*(?![\\w*])", "(?<![\\w])_(?=\\S)([^_\\n]*[^_\\s])_(?![\\w])",
+  "(?<![\\w~])~(?=\\S)([^~\\n]*[^~\\s])~(?![\\w~])",
 ].join("|"), "g");
 
 /** One run of mrkdwn without block structure. */
@@ -109,7 +116,9 @@ function paragraphs(text) {
     if (last && last.quote === Boolean(quoted)) last.lines.push(quoted ? quoted[1] : line);
     else groups.push({ quote: Boolean(quoted), lines: [quoted ? quoted[1] : line] });
   }
-  return groups.map(({ quote, lines }) => h(quote ? "blockquote" : "div", { class: "words" }, inline(lines.join("\n"))));
+  return groups.map(({ quote, lines }) => h(
+    quote ? "blockquote" : "div", { class: "words" }, inline(lines.join("\n")),
+  ));
 }
 
 /** A text object of either kind. */
@@ -122,5 +131,7 @@ export function textObject(object) {
 export function spokenText(text) {
   return decoded(text.replace(/<@(\w+)(?:\|[^>]*)?>/g, (whole, id) => `@${handle(id)}`)
     .replace(/<#(\w+)(?:\|([^>]*))?>/g, (whole, id, label) => `#${label || channelName(id)}`)
-    .replace(/<!(?:subteam\^\w+\|)?([^>|]+)(?:\|[^>]*)?>/g, "$1").replace(/<([^>|]+)\|([^>]+)>/g, "$2").replace(/<([^>]+)>/g, "$1"));
+    .replace(
+      /<!(?:subteam\^\w+\|)?([^>|]+)(?:\|[^>]*)?>/g, "$1",
+    ).replace(/<([^>|]+)\|([^>]+)>/g, "$2").replace(/<([^>]+)>/g, "$1"));
 }

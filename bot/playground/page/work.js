@@ -9,7 +9,9 @@ export function stagesOf(messages) {
   for (const message of messages) {
     const { kind, run, stage, state } = payload(message);
     if (kind === "card" && stage) runs.set(run ?? message.ts, { stage, state });
-    else if ((kind === "review" || kind === "verdict") && state && run && runs.has(run)) runs.set(run, { ...runs.get(run), state });
+    else if ((kind === "review" || kind === "verdict") && state && run && runs.has(run)) runs.set(
+      run, { ...runs.get(run), state },
+    );
   }
   return [...runs.values()];
 }
@@ -22,5 +24,8 @@ export function trail(messages) {
   const stages = stagesOf(messages);
   if (!stages.length) return null;
   return h("ol", { class: "trail", "aria-label": "Stages so far" }, stages.slice(-8).map(({ stage, state }) =>
-    h("li", { class: "step", data: { state } }, h("span", { class: "dot", "aria-hidden": "true" }), h("span", { class: "step-stage" }, stage), h("span", { class: "step-state" }, stateWords(state)))));
+    h(
+      "li", { class: "step", data: { state } }, h("span", { class: "dot", "aria-hidden": "true" }),
+      h("span", { class: "step-stage" }, stage), h("span", { class: "step-state" }, stateWords(state)),
+    )));
 }
