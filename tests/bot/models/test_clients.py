@@ -189,6 +189,41 @@ async def test_a_limit_changed_by_a_reload_holds_from_the_next_call_on() -> None
     assert len(inside) == 4
 
 
+async def test_a_lowered_limit_lets_nobody_in_until_enough_have_left() -> None:
+    gate, entered = Gate(), asyncio.Event()
+
+    async def call() -> None:
+        async with gate.within(1):
+            entered.set()
+
+    async with gate.within(3):
+        async with gate.within(3):
+            late = asyncio.create_task(call())
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert not entered.is_set()
+
+    await late
+    assert entered.is_set()
+
+
+async def test_a_place_given_to_somebody_just_called_off_goes_to_the_next() -> None:
+    gate = Gate()
+
+    async def call() -> None:
+        async with gate.within(1):
+            pytest.fail("it was called off")
+
+    async with gate.within(1):
+        late = asyncio.create_task(call())
+        await asyncio.sleep(0)
+    late.cancel()  # its place is free already, and it has not heard yet
+    await asyncio.gather(late, return_exceptions=True)
+
+    async with asyncio.timeout(1), gate.within(1):
+        assert late.cancelled()
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_whoever_is_called_off_takes_no_place_with_them(seed: int) -> None:
     gate, inside, most = Gate(), 0, 0
