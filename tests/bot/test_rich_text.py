@@ -354,6 +354,20 @@ def test_a_heading_goes_with_what_stands_under_it() -> None:
     assert [plain_text(part.blocks).splitlines()[0][:7] for part in parts] == ["word wo", "Verdict"]
 
 
+def test_words_of_many_styles_after_the_cut_keep_their_order() -> None:
+    styled = " ".join(f"*{word}* **{word}**" for word in WORDS[:10])
+    parts = parts_of(f"{'word ' * 45}end. {styled} {'word ' * 60}", limit=500)
+    assert plain_text(parts[0].blocks).endswith("end.")
+    assert re.findall(r"w\d+", plain_text(parts[1].blocks)) == [word for word in WORDS[:10] for _ in range(2)]
+
+
+def test_what_is_left_of_a_long_item_is_no_item_of_its_own() -> None:
+    parts = parts_of(f"3. {'word ' * 120}\n4. next", limit=400)
+    kinds = [[element["type"] for element in part.blocks[0]["elements"]] for part in parts]
+    assert kinds == [["rich_text_list"], ["rich_text_section", "rich_text_list"]]
+    assert parts[1].blocks[0]["elements"][1] == numbered("next", start=4)
+
+
 def test_numbers_go_on_in_the_next_part() -> None:
     parts = parts_of("\n".join(f"{number}. {'word ' * 20}" for number in range(1, 11)), limit=500)
     lists = [element for part in parts for element in part.blocks[0]["elements"]]
