@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,6 +88,7 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
         NotOurs: the run is somebody else's by now, so nothing was remembered.
     """
     run, work, ended = made.run, made.work, now()
+    text, notes = await _typeset(made, cut)
     async with storage.transaction() as saved:
         if not await _leave(made, saved, ended):
             raise NotOurs
@@ -94,7 +96,7 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
         answer = _answer(made, number_, new_id("a"), ended)
         await saved.answers.add(answer)
         await saved.outbox.revise(card_slot(run), messages.answered(run, _outcome(made, ended)).to_json())
-        for message in say_answer(work, run, answer, made.said, cut=cut, linkable=_linkable(work), now=now):
+        for message in say_answer(work, run, answer, text, notes, now=now):
             await saved.outbox.plan(message)
         await saved.ledger.append(_entry(made, answer, ended))
         if made.route.gate is Gate.REVIEW:
@@ -236,19 +238,27 @@ def _labels(made: Made) -> list[str]:
     ]
 
 
+Blocks = Sequence[dict[str, Any]]
+
+
+async def _typeset(made: Made, cut: Cut) -> tuple[Sequence[Blocks], Sequence[Blocks]]:
+    """The text and the notes as the blocks of messages. In a thread: a long answer must not hold up the acks."""
+    linkable = _linkable(made.work)
+    notes = "\n\n".join(words for words in (_blocked(made.said), made.said.notes) if words.strip())
+    text = await asyncio.to_thread(cut, made.said.text, linkable) if made.said.text.strip() else []
+    return text, await asyncio.to_thread(cut, notes, linkable) if notes else []
+
+
 def say_answer(
-    work: Work, run: Run, answer: Answer, made: Deliverable, *, cut: Cut, linkable: Collection[str], now: Clock
+    work: Work, run: Run, answer: Answer, text: Sequence[Blocks], notes: Sequence[Blocks], *, now: Clock
 ) -> list[Message]:
     """The messages of an answer: its parts, then the notes that stand beside it."""
     said = []
-    pieces = cut(answer.text, linkable) if answer.text.strip() else []
-    for place, blocks in enumerate(pieces, 1):
-        body = messages.part(answer, blocks, number=place, of=len(pieces), buttons=place == len(pieces))
+    for place, blocks in enumerate(text, 1):
+        body = messages.part(answer, blocks, number=place, of=len(text), buttons=place == len(text))
         said.append(owed(work, run, Kind.ANSWER, f"{run.id}/answer/{place}", body, now=now, answer=answer))
-    notes = "\n\n".join(words for words in (_blocked(made), made.notes) if words.strip())
-    beside = cut(notes, linkable) if notes else []
-    for place, blocks in enumerate(beside, 1):
-        body = messages.notes(answer, blocks, number=place, of=len(beside))
+    for place, blocks in enumerate(notes, 1):
+        body = messages.notes(answer, blocks, number=place, of=len(notes))
         said.append(owed(work, run, Kind.NOTES, f"{run.id}/notes/{place}", body, now=now, answer=answer))
     return said
 
