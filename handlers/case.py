@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from handlers import messages
-from handlers.judge import ReviewState, approvers, state_of
+from handlers.judge import ReviewState, approvers, in_time, state_of
 from handlers.stack import ReviewRules, Stack
 from handlers.words import Body
 from storage.database import Saved
@@ -34,6 +34,18 @@ class Case:
             expires_at=self.review.expires_at,
             now=now,
         )
+
+    def with_also(self, *verdicts: Verdict) -> Case:
+        """The case as it would be after these."""
+        return replace(self, verdicts=[*self.verdicts, *verdicts])
+
+    @property
+    def said(self) -> list[Verdict]:
+        """The verdicts that can count."""
+        return in_time(self.verdicts, self.review.expires_at)
+
+    def is_late(self, at: datetime) -> bool:
+        return self.review.expires_at is not None and at >= self.review.expires_at
 
 
 async def load_case(answer_id: str, saved: Saved) -> Case | None:
@@ -79,7 +91,7 @@ def card_of(case: Case, state: ReviewState, stack: Stack) -> Body:
         asked_by=case.review.asked_by,
         solo=stack.review.solo,
         quorum=stack.review.quorum,
-        approved_by=approvers(case.verdicts),
+        approved_by=approvers(case.said),
         spent=case.spent,
         remark="" if case.answer.decision != "none" else "The owner gave no decision on this text: look twice.",
     )

@@ -90,6 +90,11 @@ class Reaction:
     added: bool
     at: datetime
 
+    @property
+    def line(self) -> str:
+        """All that happens to one message is handled in order."""
+        return f"reaction/{self.channel}/{self.message_ts}"
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from handlers.figures import clock, count, duration, money, short, tokens
@@ -279,7 +280,31 @@ def verdict(answer: Answer, state: str, *spoken: str | Span) -> Body:
     )
 
 
-def approved_by(answer: Answer, who: Sequence[str], at: Any, head: str, *, solo: bool) -> Body:
-    mode = " (solo mode: by who asked for it)" if solo else ""
+def approved_by(
+    answer: Answer, who: Sequence[str], at: datetime, head: str, *, solo: bool, freed_by: str | None = None
+) -> Body:
+    """Said when the quorum is reached; `freed_by` took back the send-back that stood against it."""
+    mode = " Solo mode: whoever asked for it may approve it." if solo else ""
     told = f": text {short(answer.sha256)}, {clock(at)}.{mode} Ledger {head[:12]}."
-    return verdict(answer, "approved", "Approved by ", *people(who, between=" and "), told)
+    first: list[str | Span] = [Who(person=freed_by), " withdrew the send-back. "] if freed_by else []
+    return verdict(answer, "approved", *first, "Approved by ", *people(who, between=" and "), told)
+
+
+def sent_back(answer: Answer, by: str) -> Body:
+    told = (
+        f": text {short(answer.sha256)}. Reply here with the reason, and it becomes the note of the next final; "
+        f"or anybody may ask with `{BOT} final …`."
+    )
+    return verdict(answer, "changes_requested", "Sent back by ", Who(person=by), told)
+
+
+def took_back(answer: Answer, state: str, by: str, what: str, *, waits: bool) -> Body:
+    """Somebody took a reaction away; `waits` if the text can be approved again."""
+    told = f" withdrew {what}." + (" Waiting for a reviewer again." if waits else "")
+    return verdict(answer, state, Who(person=by), told)
+
+
+def lapsed(who: Sequence[str], why: str) -> Body:
+    """An approval that stopped counting, found when it was looked at again."""
+    told = " approved this text before; that does not count any more. "
+    return plain(line(*people(who, between=" and "), told, why), fallback="An approval does not count any more")

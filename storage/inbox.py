@@ -66,6 +66,13 @@ class Inbox:
         row = (await self._connection.execute(select(_inbox).where(_inbox.c.key == key))).first()
         return record(Letter, row) if row else None
 
+    async def handled_in_line(self, line: str) -> list[Letter]:
+        """What was handled in a line, in order."""
+        rows = await self._connection.execute(
+            select(_inbox).where(_inbox.c.line == line, _inbox.c.handled_at.is_not(None)).order_by(_inbox.c.seq)
+        )
+        return [record(Letter, row) for row in rows]
+
     async def handled(self, key: str, *, at: datetime, outcome: str, body: dict[str, Any] | None = None) -> bool:
         """Mark a letter as handled; False when somebody did so before."""
         changes: dict[str, Any] = {"handled_at": at, "outcome": outcome}

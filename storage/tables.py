@@ -78,6 +78,7 @@ Index(
     sqlite_where=inbox.c.handled_at.is_(None),
     postgresql_where=inbox.c.handled_at.is_(None),
 )
+Index("ix_inbox_line", inbox.c.line, inbox.c.seq)
 
 works = Table(
     "works",

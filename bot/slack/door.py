@@ -212,7 +212,7 @@ class Door:
                 thread = value.thread_ts or value.target_ts
                 line = f"{value.team}/{value.channel}/{thread}" if thread else value.key
             case Reaction():
-                kind, line = "reaction", f"reaction/{value.channel}/{value.message_ts}"
+                kind, line = "reaction", value.line
             case Reason():
                 kind, line = "reason", f"{value.team}/{value.channel}/{value.thread_ts}"
         return Letter(key=value.key, kind=kind, line=line[:_KEY_LIMIT], body=value.to_json(), received_at=self.now())

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_inbox_key")),
     )
     with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index("ix_inbox_line", ["line", "seq"], unique=False)
         batch_op.create_index(
             "ix_inbox_open",
             ["seq"],
@@ -265,6 +266,7 @@ def downgrade() -> None:
         batch_op.drop_index(
             "ix_inbox_open", sqlite_where=sa.text("handled_at IS NULL"), postgresql_where=sa.text("handled_at IS NULL")
         )
+        batch_op.drop_index("ix_inbox_line")
 
     op.drop_table("inbox")
     # ### end Alembic commands ###

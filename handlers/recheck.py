@@ -1,0 +1,83 @@
+"""What is looked at again whenever an approval is about to count: the people who give it, and the text as it stands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from handlers import messages
+from handlers.case import Case, reviewers_of
+from handlers.figures import short
+from handlers.judge import Judgement, ReviewState, Situation, approvers, judge
+from handlers.ports import Slack
+from handlers.stack import Stack
+from storage.database import Database
+from storage.records import Kind, Message
+
+
+class NotYet(Exception):  # noqa: N818  reads as a fact
+    """Something this depends on is not there yet; look again a little later."""
+
+
+async def situation(
+    person: str, case: Case, state: ReviewState, now: datetime, *, slack: Slack, stack: Stack
+) -> Situation:
+    """Everything the judge looks at for one person, as Slack and the stack have it now.
+
+    Raises:
+        LookupFailed: Slack does not say what must be known.
+    """
+    reviewers = reviewers_of(stack, case.work.channel)
+    named = person in reviewers
+    groups = [] if named else [reviewer for reviewer in reviewers if reviewer.startswith("S")]
+    return Situation(
+        state=state,
+        person=await slack.person(person),
+        named=named,
+        in_group=any([person in await slack.members_of(group) for group in groups]),
+        wrote_it=person in case.review.authors,
+        solo=stack.review.solo,
+        late=case.is_late(now),
+    )
+
+
+async def lapsed(case: Case, besides: str, now: datetime, *, slack: Slack, stack: Stack) -> dict[str, Judgement]:
+    """Whose standing approval does not count any more, and why: they may have left, or be no reviewers now."""
+    gone: dict[str, Judgement] = {}
+    for person in approvers(case.said):
+        if person == besides:
+            continue
+        seen = await situation(person, case, ReviewState.AWAITING, now, slack=slack, stack=stack)
+        judgement = judge(seen)
+        if judgement is not Judgement.COUNTS:
+            gone[person] = judgement
+    return gone
+
+
+async def differs(case: Case, *, storage: Database, slack: Slack) -> str | None:
+    """Read the posted text back. What keeps an approval from counting, in one sentence; None when all is as posted.
+
+    Raises:
+        NotYet: a part of it is still on its way to Slack.
+        LookupFailed: Slack does not show the thread.
+    """
+    async with storage.reading() as saved:
+        owed = [m for m in await saved.outbox.of_answer(case.answer.id) if m.kind is Kind.ANSWER]
+    text, way = short(case.answer.sha256), f"`{messages.BOT} final` makes a new version to approve."
+    parts = [part for part in owed if part.given_up is None]
+    if not parts or any(not _goes_on(part, parts) for part in owed if part.given_up is not None):
+        return f"Slack did not take all of text {text}, so it cannot be approved. {way}"
+    if any(part.ts is None for part in parts) or case.work.thread_ts is None:
+        raise NotYet
+    found = await slack.messages(case.work.channel, case.work.thread_ts, [part.ts for part in parts if part.ts])
+    for part in parts:
+        there = found.get(part.ts or "")
+        if there is None:
+            return f"A part of text {text} is no longer in the thread, so it cannot be approved. {way}"
+        if there.edited or there.digest != part.digest:
+            return f"Text {text} does not stand in the thread as it was posted, so it cannot be approved. {way}"
+    return None
+
+
+def _goes_on(lost: Message, parts: list[Message]) -> bool:
+    """Whether a message Slack refused went on in plainer pieces, whose slots stand under its own."""
+    return any(part.slot.startswith(f"{lost.slot}/") for part in parts)
