@@ -23,7 +23,7 @@ from bot.settings import SlackAccess
 from bot.slack.pace import Pace
 from tests.stories.oracles import nothing_is_wrong
 
-PATIENCE = 60.0  # a busy machine is no fault of the bot's
+PATIENCE = 30.0  # a busy machine is no fault of the bot's
 
 STACK = """
 [models.quick]
