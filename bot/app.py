@@ -131,7 +131,7 @@ class Countersign:
         self._beside("queue", self.courier.serve())
         self._beside("inbox", self.intake.run())
         self._beside("stack", self.live.watch())
-        self._exit.enter_context(Ticks(self.storage, self.intake.wake, self.courier.wake, self.chat.wake))
+        self._exit.enter_context(Ticks(self.storage, utc_now, self.intake.wake, self.courier.wake, self.chat.wake))
 
     def _receive(self, client: AsyncWebClient, bot_user: str) -> None:
         """Open the doors: Socket Mode when there is an app token, and HTTP when there is a port."""

@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Self
 
+import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from handlers.ports import Clock
 from storage.database import Database
 
-_SECONDS = 30
+log = structlog.get_logger(__name__)
+
+_WAKE_SECONDS = 30
+_TIDY_HOURS = 1
+_KEPT = timedelta(days=30)
+"""How long a handled letter is remembered: far longer than anything is delivered again, or a review waits."""
 
 
 class Ticks:
-    """Looks at the inbox, the queue and the outbox now and then, in case a wake-up was lost."""
+    """Wakes everybody now and then, in case a wake-up was lost, and tidies the inbox."""
 
-    def __init__(self, storage: Database, *wakes: Callable[[], None]) -> None:
-        self._storage, self._wakes = storage, wakes
+    def __init__(self, storage: Database, now: Clock, *wakes: Callable[[], None]) -> None:
+        self._storage, self._now, self._wakes = storage, now, wakes
         self._scheduler = AsyncIOScheduler(timezone="UTC")
 
     def __enter__(self) -> Self:
-        self._scheduler.add_job(self._tick, "interval", seconds=_SECONDS, coalesce=True, max_instances=1)
+        self._scheduler.add_job(self.wake, "interval", seconds=_WAKE_SECONDS, coalesce=True, max_instances=1)
+        self._scheduler.add_job(self.tidy, "interval", hours=_TIDY_HOURS, coalesce=True, max_instances=1)
         self._scheduler.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._scheduler.shutdown(wait=False)
 
-    async def _tick(self) -> None:
+    async def wake(self) -> None:
         for wake in self._wakes:
             wake()
+
+    async def tidy(self) -> None:
+        """Forget letters handled long ago. Safe in any process, at any time, any number of times."""
+        try:
+            async with self._storage.transaction() as saved:
+                dropped = await saved.inbox.forget(before=self._now() - _KEPT)
+        except Exception:
+            log.exception("the inbox could not be tidied; the next hour tries again")
+            return
+        if dropped:
+            log.info("forgot handled letters", count=dropped)

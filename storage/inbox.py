@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -82,6 +82,11 @@ class Inbox:
             update(_inbox).where(_inbox.c.key == key, _inbox.c.handled_at.is_(None)).values(changes)
         )
         return done.rowcount == 1
+
+    async def forget(self, *, before: datetime) -> int:
+        """Drop letters handled before a moment; return how many. Redeliveries come within minutes, not weeks."""
+        done = await self._connection.execute(delete(_inbox).where(_inbox.c.handled_at < before))
+        return done.rowcount
 
     async def later(self, key: str, *, due_at: datetime) -> None:
         """Look at a letter again at a later time."""

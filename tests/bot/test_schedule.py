@@ -1,0 +1,39 @@
+"""The ticks: everybody is woken, and only what was handled long ago is forgotten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bot.schedule import Ticks
+from storage.database import Database
+from storage.records import Letter
+from storage.schema import migrate
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+async def test_only_letters_handled_long_ago_are_forgotten(tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'inbox.db'}") as storage:
+        await migrate(storage)
+        async with storage.transaction() as saved:
+            for key in ("ancient", "recent", "open"):
+                await saved.inbox.put(Letter(key=key, kind="request", line=key, body={}, received_at=NOW))
+            await saved.inbox.handled("ancient", at=NOW - timedelta(days=31), outcome="done")
+            await saved.inbox.handled("recent", at=NOW - timedelta(days=29), outcome="done")
+        await Ticks(storage, lambda: NOW).tidy()
+        async with storage.reading() as saved:
+            left = [key for key in ("ancient", "recent", "open") if await saved.inbox.get(key)]
+    assert left == ["recent", "open"]
+
+
+async def test_a_tick_wakes_everybody(tmp_path: Path) -> None:
+    woken: list[str] = []
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'inbox.db'}") as storage:
+        await Ticks(storage, lambda: NOW, lambda: woken.append("intake"), lambda: woken.append("queue")).wake()
+    assert woken == ["intake", "queue"]
+
+
+async def test_trouble_with_the_database_is_left_to_the_next_hour(tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'nothing.db'}") as storage:
+        await Ticks(storage, lambda: NOW).tidy()
