@@ -47,7 +47,7 @@ class Chat:
         self._sleep = sleep
         self._log = log or structlog.get_logger("slack")
         calls = Calls(client, pace or Pace(tick=tick, sleep=sleep))
-        self._posting = Posting(calls=calls, database=database, clock=clock, sleep=sleep, log=self._log)
+        self._posting = Posting(calls=calls, database=database, clock=clock, sleep=sleep, tick=tick, log=self._log)
         self._heartbeats = Heartbeats(
             calls=calls, posting=self._posting, database=database, sleep=sleep, tick=tick, log=self._log
         )
@@ -102,10 +102,10 @@ class Chat:
         try:
             while len(self._lanes) < _MOST_LANES:
                 async with self._database.reading() as saved:
-                    owed = await saved.outbox.owed(without=self._lanes)
-                if not owed:
+                    owing = await saved.outbox.works_owing(without=self._lanes)
+                if not owing:
                     break
-                for work_id in dict.fromkeys(message.work_id for message in owed):
+                for work_id in owing:
                     self._lanes.add(work_id)
                     lanes.create_task(self._lane(work_id))
         except Exception:  # noqa: BLE001  looked at again with the next tick

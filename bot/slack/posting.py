@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
-
-import structlog
 
 from bot.slack.blocks import render
 from bot.slack.calls import CallFailed, Calls, Trouble
@@ -23,6 +22,12 @@ from storage.records import Kind, Message, Work
 _TOO_MUCH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
 
 
+@dataclass(slots=True)
+class _Doubt:
+    work_id: str
+    sent_by: float  # the tick after which it was not sent again
+
+
 class Posting:
     """Shows messages in Slack and remembers that it did.
 
@@ -31,19 +36,30 @@ class Posting:
     """
 
     def __init__(
-        self, *, calls: Calls, database: Database, clock: Clock, sleep: Sleep = asyncio.sleep, log: Any = None
+        self,
+        *,
+        calls: Calls,
+        database: Database,
+        clock: Clock,
+        sleep: Sleep,
+        tick: Callable[[], float],
+        log: Any,
     ) -> None:
         self._calls = calls
         self._database = database
         self._clock = clock
-        self._log = log or structlog.get_logger("slack")
-        self._read_back = ReadBack(calls, sleep=sleep)
-        self._doubted: dict[str, str] = {}  # slot -> work
+        self._tick = tick
+        self._log = log
+        self._read_back = ReadBack(calls, sleep=sleep, tick=tick)
+        self._doubted: dict[str, _Doubt] = {}  # by slot
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def doubt(self, messages: Iterable[Message]) -> None:
         """These may be in Slack although we do not know their place."""
-        self._doubted |= {message.slot: message.work_id for message in messages if message.ts is None}
+        at = self._tick()
+        for message in messages:
+            if message.ts is None:
+                self._doubted[message.slot] = _Doubt(message.work_id, at)
 
     def lock(self, slot: str) -> asyncio.Lock:
         """Whoever edits a message holds this, so that an older form never arrives behind a newer one."""
@@ -82,7 +98,7 @@ class Posting:
             await self._adopt(message, work, seen)
             return
         message = await self._in_turn("chat.postMessage", message)
-        self._doubted[message.slot] = work.id
+        doubt = self._doubted[message.slot] = _Doubt(work.id, math.inf)
         try:
             reply = await self._calls.send("chat.postMessage", **_post_of(message, work))
             await self._remember(message, work, _seen_in(reply))
@@ -90,14 +106,16 @@ class Posting:
             if failed.trouble is not Trouble.UNKNOWN:
                 del self._doubted[message.slot]
             raise
+        finally:
+            doubt.sent_by = self._tick()
         del self._doubted[message.slot]
 
     async def _look_for(self, message: Message, work: Work) -> dict[str, Any] | None:
         """The message, if Slack has it. What was looked for and is not there is doubted no more."""
-        doubted = {slot for slot, of in self._doubted.items() if of == work.id}
-        found = await self._read_back.find_any(message, work, doubted)
+        doubted = {slot: doubt.sent_by for slot, doubt in self._doubted.items() if doubt.work_id == work.id}
+        found = await self._read_back.find(message, work, doubted, sent_by=max(doubted.values()))
         if message.slot not in found:
-            for slot in doubted - found.keys():
+            for slot in doubted.keys() - found.keys():
                 self._doubted.pop(slot, None)
         return found.get(message.slot)
 

@@ -3,48 +3,105 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from datetime import timedelta
+import time
+from collections.abc import AsyncIterator, Callable, Collection
+from datetime import datetime, timedelta
 from typing import Any
 
-from bot.slack.calls import Calls
+from bot.slack.calls import CallFailed, Calls, Trouble
 from handlers.ports import Sleep
 from storage.records import Kind, Message, Work
 
 _PAGE = 200
 _MARGIN = timedelta(minutes=10)  # our clock and Slack's differ
-_SETTLE = (1.0, 4.0)  # a message that was taken shows at once as a rule, within five seconds always
+_SETTLE = 5.0  # seconds after which a message Slack took is there to be read
+_SOON = 1.0
+
+Slots = dict[str, dict[str, Any]]
+
+
+class _Look:
+    """One reading of a channel that others may still join."""
+
+    def __init__(self, oldest: datetime) -> None:
+        self.oldest = oldest
+        self.result: asyncio.Future[Slots | CallFailed | None] = asyncio.get_running_loop().create_future()
 
 
 class ReadBack:
     """Reads threads, and channels for roots, until what is looked for is found or would have shown."""
 
-    def __init__(self, calls: Calls, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self, calls: Calls, *, sleep: Sleep = asyncio.sleep, tick: Callable[[], float] = time.monotonic
+    ) -> None:
         self._calls = calls
         self._sleep = sleep
+        self._tick = tick
         self._own: tuple[str, str] | None = None
+        self._open_looks: dict[str, _Look] = {}
+        self._lines: dict[str, asyncio.Lock] = {}  # one reading of a channel at a time; those who wait share the next
 
-    async def find(self, message: Message, work: Work) -> dict[str, Any] | None:
-        """The message as it stands in Slack, or None when it does not; raises CallFailed when Slack does not say."""
-        return (await self.find_any(message, work, {message.slot})).get(message.slot)
+    async def find(self, message: Message, work: Work, slots: Collection[str], *, sent_by: float) -> Slots:
+        """The message, and whatever else of these slots stands in the same place, by slot.
 
-    async def find_any(self, message: Message, work: Work, slots: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Like `find`, and whatever else of these slots stands in the same place, by slot."""
-        for wait in (*_SETTLE, None):
-            found = {slot: seen async for slot, seen in self._ours(message, work) if slot in slots}
-            if message.slot in found or wait is None:
+        `sent_by` is the tick after which none of them was sent. Raises CallFailed when Slack does not say.
+        """
+        while True:
+            age = self._tick() - sent_by
+            there = await self._look(message, work)
+            found = {slot: seen for slot, seen in there.items() if slot in slots}
+            if message.slot in found or age >= _SETTLE:
                 return found
-            await self._sleep(wait)
-        raise AssertionError("the last look has no wait behind it")
+            await self._sleep(_SOON if age < _SOON else _SETTLE - age)
 
-    async def _ours(self, message: Message, work: Work) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    async def _look(self, message: Message, work: Work) -> Slots:
+        if message.kind is Kind.ROOT:
+            return await self._look_in_channel(message)
+        # The whole thread, so that no clock matters.
+        return await self._ours("conversations.replies", channel=message.channel, ts=work.thread_ts)
+
+    async def _look_in_channel(self, message: Message) -> Slots:
+        """Read a channel for a root; whoever asks before the reading begins shares it, for there may be hundreds."""
+        while (look := self._open_looks.get(message.channel)) is not None:
+            look.oldest = min(look.oldest, message.planned_at)
+            match await asyncio.shield(look.result):
+                case CallFailed() as failed:
+                    raise CallFailed(failed.trouble, failed.code)
+                case dict() as found:
+                    return found
+                case None:
+                    continue  # whoever read for us was called off
+        return await self._lead(message)
+
+    async def _lead(self, message: Message) -> Slots:
+        method, channel = "conversations.history", message.channel
+        look = self._open_looks[channel] = _Look(message.planned_at)
+        outcome: Slots | CallFailed | None = None
+        try:
+            async with self._lines.setdefault(channel, asyncio.Lock()):
+                await self._calls.pace.turn(method, channel)
+                del self._open_looks[channel]
+                oldest = f"{(look.oldest - _MARGIN).timestamp():.6f}"
+                outcome = await self._ours(method, channel=channel, oldest=oldest, is_our_turn=True)
+        except CallFailed as failed:
+            outcome = failed
+            raise
+        finally:
+            if self._open_looks.get(channel) is look:
+                del self._open_looks[channel]
+            look.result.set_result(outcome)
+        return outcome
+
+    async def _ours(self, method: str, *, is_our_turn: bool = False, **where: Any) -> Slots:
         bot_id, user_id = await self._identity()
-        async for seen in self._standing(message, work):
+        found: Slots = {}
+        async for seen in self._pages(method, where, is_our_turn=is_our_turn):
             metadata = seen.get("metadata") or {}
             slot = (metadata.get("event_payload") or {}).get("slot")
             is_ours = seen.get("bot_id") == bot_id or seen.get("user") == user_id
             if is_ours and metadata.get("event_type") == "countersign" and isinstance(slot, str):
-                yield slot, seen
+                found[slot] = seen
+        return found
 
     async def _identity(self) -> tuple[str, str]:
         """Our bot and user id: another app could carry our slots in its metadata."""
@@ -53,20 +110,22 @@ class ReadBack:
             self._own = str(reply.get("bot_id") or "-"), str(reply.get("user_id") or "-")
         return self._own
 
-    async def _standing(self, message: Message, work: Work) -> AsyncIterator[dict[str, Any]]:
-        """The whole thread, so that no clock matters; for a root the channel, from before it was planned."""
-        where: dict[str, Any] = {"channel": message.channel, "include_all_metadata": True, "limit": _PAGE}
-        if message.kind is Kind.ROOT:
-            method = "conversations.history"
-            where["oldest"] = f"{(message.planned_at - _MARGIN).timestamp():.6f}"
-        else:
-            method = "conversations.replies"
-            where["ts"] = work.thread_ts
+    async def _pages(self, method: str, where: dict[str, Any], *, is_our_turn: bool) -> AsyncIterator[dict[str, Any]]:
+        asked: dict[str, Any] = {**where, "include_all_metadata": True, "limit": _PAGE}
         while True:
-            page = await self._calls.ask(method, **where)
+            page = await self._page(method, asked, is_our_turn=is_our_turn)
             for seen in page.get("messages") or []:
                 yield seen
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return
-            where["cursor"] = cursor
+            asked["cursor"], is_our_turn = cursor, False
+
+    async def _page(self, method: str, asked: dict[str, Any], *, is_our_turn: bool) -> dict[str, Any]:
+        if is_our_turn:
+            try:
+                return await self._calls.send(method, **asked)
+            except CallFailed as failed:
+                if failed.trouble is not Trouble.LIMITED:
+                    raise
+        return await self._calls.ask(method, **asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -23,16 +24,20 @@ from storage.tables import metadata
 TEAM, LAUNCH, DOCS = "T0PLAY", "C0LAUNCH", "C0DOCS"
 
 
-class Impatience:
-    """A sleep that is short, whatever it is asked for; it keeps what it was asked for."""
+class HurriedTime:
+    """A clock and a sleep that skips what it is asked to wait; it keeps what it was asked for."""
 
-    def __init__(self, most: float = 0.01) -> None:
-        self.most = most
+    def __init__(self) -> None:
         self.asked: list[float] = []
+        self._skipped = 0.0
 
-    async def __call__(self, seconds: float) -> None:
+    def tick(self) -> float:
+        return time.monotonic() + self._skipped
+
+    async def sleep(self, seconds: float) -> None:
         self.asked.append(seconds)
-        await asyncio.sleep(min(seconds, self.most))
+        self._skipped += seconds
+        await asyncio.sleep(0.002)
 
 
 def now() -> datetime:
@@ -50,13 +55,13 @@ class Desk:
         self.slack = slack
         self.database = database
         self.session = session
-        self.sleep = Impatience()
+        self.time = HurriedTime()
         self.client = build_client(slack.bot_token, slack.api_url, session)
         self.chat = self.another_chat()
         self._delivery: asyncio.Task[None] | None = None
 
     def another_chat(self) -> Chat:
-        return Chat(client=self.client, database=self.database, clock=now, sleep=self.sleep)
+        return Chat(client=self.client, database=self.database, clock=now, sleep=self.time.sleep, tick=self.time.tick)
 
     async def work(self, name: str, *, channel: str = LAUNCH, thread_ts: str | None = None) -> Work:
         work = Work(
@@ -127,7 +132,9 @@ class Desk:
         """Everything owed is shown or given up."""
         if self._delivery is None:
             self.starts()
-        await self.slack.until(self._owes_nothing, timeout=within)
+        async with asyncio.timeout(within):
+            while not await self._owes_nothing():  # noqa: ASYNC110  the database tells nobody
+                await asyncio.sleep(0.01)
 
     async def _owes_nothing(self) -> bool:
         async with self.database.reading() as saved:
@@ -140,11 +147,11 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(tmp_path: Path, *, seconds: float = 2.0) -> AsyncIterator[Desk]:
+async def open_desk(file: Path, *, seconds: float = 2.0) -> AsyncIterator[Desk]:
     async with (
         Playground() as slack,
         build_session(seconds=seconds) as session,
-        Database(f"sqlite+aiosqlite:///{tmp_path / 'outbox.db'}") as database,
+        Database(f"sqlite+aiosqlite:///{file}") as database,
     ):
         async with database.engine.begin() as connection:
             await connection.run_sync(metadata.create_all)

@@ -1,0 +1,606 @@
+"""What is owed arrives once and in order, whatever network, Slack and process do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.playground.server import Fault
+from bot.slack.calls import build_client
+from bot.slack.chat import digest_of
+from handlers.words import Body, Button, Who, line
+from storage.records import Kind, Work
+from tests.bot.slack.desk import DOCS, LAUNCH, Desk, open_desk, said
+
+LOSSES = {
+    "the reply is lost": Fault.LOSE_REPLY,
+    "a 500 after it was done": Fault.SERVER_ERROR_AFTER,
+    "a 500 before it was done": Fault.SERVER_ERROR_BEFORE,
+    "a reset before it was done": Fault.RESET_BEFORE,
+    "a time-out before it was done": Fault.HANG,
+    "a time-out after it was done": Fault.HANG_AFTER,
+    "a page of HTML": Fault.HTML,
+    "a 503": Fault.DOWN,
+    "internal_error": Fault.ERROR("internal_error"),
+    "fatal_error": Fault.ERROR("fatal_error"),
+    "an error nobody knows": Fault.ERROR("moon_in_the_wrong_phase"),
+}
+
+
+def answer_of(text: str) -> Body:
+    block = {
+        "type": "rich_text",
+        "elements": [{"type": "rich_text_section", "elements": [{"type": "text", "text": text}]}],
+    }
+    return Body(
+        answer=(block,), fallback="draft 1", facts={"stage": "draft", "sha256": "ab" * 32, "part": 1, "parts": 1}
+    )
+
+
+async def shown(desk: Desk, work: Work) -> list[str]:
+    rooted = await desk.again(work)
+    return desk.thread(rooted.thread_ts, work.channel)
+
+
+def slots(desk: Desk) -> list[str]:
+    return [message.slot for message in desk.slack.by_bot() if message.slot]
+
+
+async def test_a_thread_begins_with_its_root_and_keeps_the_order_of_what_was_said(desk: Desk) -> None:
+    work = await desk.work("marsupilami")
+    await desk.owes(work, "card", said("draft · queued", state="queued"), kind=Kind.CARD)
+    for number in range(1, 4):
+        await desk.owes(work, f"notice-{number}", f"jungle fact {number}")
+    await desk.delivers()
+
+    facts = ["jungle fact 1", "jungle fact 2", "jungle fact 3"]
+    assert await shown(desk, work) == ["About marsupilami", "draft · queued", *facts]
+
+
+async def test_each_delivered_message_costs_one_commit(desk: Desk) -> None:
+    work = await desk.work("tapir")
+    for number in range(4):
+        await desk.owes(work, f"n{number}", f"tapir {number}")
+    before = desk.database.commits
+    await desk.delivers()
+    assert desk.database.commits - before == 5
+
+
+async def test_the_metadata_tells_other_programs_what_a_message_is(desk: Desk) -> None:
+    work = await desk.work("okapi")
+    await desk.owes(work, "a1", answer_of("An okapi is no zebra."), kind=Kind.ANSWER)
+    await desk.delivers()
+
+    root, answer = desk.slack.by_bot()
+    assert root.payload == {"kind": "root", "slot": "okapi/root", "work": "okapi"}
+    assert answer.payload == {
+        "kind": "answer", "slot": "okapi/a1", "work": "okapi", "stage": "draft",
+        "sha256": "ab" * 32, "part": 1, "parts": 1,
+    }  # fmt: skip
+
+
+async def test_a_work_in_somebodys_thread_answers_there(desk: Desk) -> None:
+    asked = await desk.slack.as_person("ann").says("What do we know about quokkas?")
+    work = await desk.work("quokka", thread_ts=asked.ts)
+    await desk.owes(work, "card", "scout · queued", kind=Kind.CARD)
+    await desk.delivers()
+    assert desk.thread(asked.ts) == ["What do we know about quokkas?", "scout · queued"]
+
+
+async def test_only_the_newest_form_of_an_unsent_message_is_ever_sent(desk: Desk) -> None:
+    work = await desk.work("axolotl")
+    card = await desk.owes(work, "card", "draft · queued", kind=Kind.CARD)
+    await desk.revises(card, "draft · answered")
+    await desk.delivers()
+    assert await shown(desk, work) == ["About axolotl", "draft · answered"]
+    assert desk.slack.calls_of("chat.update") == []
+
+
+async def test_a_revision_edits_the_message_that_is_shown(desk: Desk) -> None:
+    work = await desk.work("numbat")
+    card = await desk.owes(work, "card", said("draft · queued", state="queued"), kind=Kind.CARD)
+    await desk.delivers()
+    await desk.revises(card, said("draft · answered", state="answered"))
+    await desk.delivers()
+
+    [message] = desk.slack.by_bot("card")
+    assert (message.visible, message.state) == ("draft · answered", "answered")
+    row = await desk.row(card)
+    assert (row.shown, row.ts, row.digest) == (2, message.ts, digest_of(message))
+
+
+@pytest.mark.parametrize("slot", ["root", "notice"])
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_a_loss_neither_doubles_nor_swallows_a_message(desk: Desk, loss: str, slot: str) -> None:
+    desk.slack.faults.add(
+        "chat.postMessage", LOSSES[loss], when=lambda call: call.args["metadata"]["event_payload"]["kind"] == slot
+    )
+    work = await desk.work("kakapo")
+    await desk.owes(work, "notice", "a parrot that cannot fly")
+    await desk.owes(work, "last", "and boasts at night")
+    await desk.delivers()
+
+    assert await shown(desk, work) == ["About kakapo", "a parrot that cannot fly", "and boasts at night"]
+    assert slots(desk) == ["kakapo/root", "kakapo/notice", "kakapo/last"]
+    notice = await desk.row("kakapo/notice")
+    assert notice.digest == digest_of(next(m for m in desk.slack.by_bot() if m.slot == notice.slot))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_an_edit_is_repeated_until_its_reply_arrives(desk: Desk, loss: str) -> None:
+    work = await desk.work("dik-dik")
+    card = await desk.owes(work, "card", "draft · queued", kind=Kind.CARD)
+    await desk.delivers()
+    desk.slack.faults.add("chat.update", LOSSES[loss], times=2)
+    await desk.revises(card, "draft · answered")
+    await desk.delivers()
+    assert await shown(desk, work) == ["About dik-dik", "draft · answered"]
+
+
+@pytest.mark.parametrize("slot", ["root", "notice"])
+async def test_a_process_that_died_between_send_and_commit_finds_its_message(desk: Desk, slot: str) -> None:
+    desk.slack.faults.add(
+        "chat.postMessage", Fault.HANG_AFTER, when=lambda call: call.args["metadata"]["event_payload"]["kind"] == slot
+    )
+    work = await desk.work("saola")
+    await desk.owes(work, "notice", "seen alive a few times")
+    desk.starts()
+    await desk.slack.until(lambda: f"saola/{slot}" in slots(desk))
+    await desk.dies()
+    assert (await desk.row(f"saola/{slot}")).ts is None
+
+    await desk.delivers()
+    assert slots(desk) == ["saola/root", "saola/notice"]
+    assert (await desk.again(work)).thread_ts == desk.slack.by_bot("root")[0].ts
+
+
+async def test_a_message_found_again_is_edited_if_it_was_revised_meanwhile(desk: Desk) -> None:
+    work = await desk.work("pangolin")
+    await desk.delivers()
+    desk.slack.faults.add("chat.postMessage", Fault.HANG_AFTER)
+    card = await desk.owes(work, "card", "draft · queued", kind=Kind.CARD)
+    await desk.slack.until(lambda: card in slots(desk))
+    await desk.dies()
+    await desk.revises(card, "draft · answered")
+    await desk.delivers()
+    assert await shown(desk, work) == ["About pangolin", "draft · answered"]
+    assert (await desk.row(card)).shown == 2
+
+
+async def test_nothing_is_sent_again_while_the_thread_cannot_be_read(desk: Desk) -> None:
+    work = await desk.work("aye-aye")
+    await desk.delivers()
+    desk.slack.faults.add("chat.postMessage", Fault.LOSE_REPLY)
+    desk.slack.faults.add("conversations.replies", Fault.DOWN, times=4)
+    desk.slack.faults.add("conversations.replies", Fault.ERROR("missing_scope"), times=2)
+    await desk.owes(work, "notice", "taps on bark")
+    await desk.delivers()
+    assert slots(desk) == ["aye-aye/root", "aye-aye/notice"]
+    assert len(desk.slack.calls_of("conversations.replies")) == 7
+
+
+async def test_another_apps_message_with_our_slot_is_not_taken_for_ours(desk: Desk) -> None:
+    work = await desk.work("shoebill")
+    await desk.delivers()
+    ts = (await desk.again(work)).thread_ts
+    forged = {"event_type": "countersign", "event_payload": {"kind": "notice", "slot": "shoebill/notice"}}
+    place = desk.slack.channels["launch"]
+    desk.slack.workspace.post(place, thread_ts=ts, user="UFORGER", bot_id="B0FORGER", text="trust me", metadata=forged)
+    desk.slack.faults.add("chat.postMessage", Fault.SERVER_ERROR_BEFORE)
+    await desk.owes(work, "notice", "looks like a dinosaur")
+    await desk.delivers()
+    assert desk.thread(ts) == ["About shoebill", "trust me", "looks like a dinosaur"]
+
+
+async def test_what_was_owed_in_an_outage_arrives_in_order_afterwards(desk: Desk) -> None:
+    desk.slack.go_down()
+    works = [await desk.work(f"gecko-{number}") for number in range(5)]
+    for work in works:
+        for number in range(3):
+            await desk.owes(work, f"n{number}", f"{work.id} says {number}")
+    desk.starts()
+    while len(desk.time.asked) < 40:  # noqa: ASYNC110  it is the time that passes
+        await asyncio.sleep(0.01)
+    await desk.chat.settled()
+    assert max(desk.time.asked) == 60
+    assert desk.slack.by_bot() == []
+
+    desk.slack.come_back()
+    await desk.delivers()
+    for work in works:
+        assert await shown(desk, work) == [f"About {work.id}", *(f"{work.id} says {number}" for number in range(3))]
+
+
+async def test_a_429_is_obeyed_and_changes_nothing_else(desk: Desk) -> None:
+    work = await desk.work("wombat")
+    await desk.delivers()
+    desk.time.asked.clear()
+    desk.slack.faults.add("chat.postMessage", Fault.RATE_LIMITED(31))
+    await desk.owes(work, "n1", "cubes")
+    await desk.owes(work, "n2", "really")
+    await desk.delivers()
+    assert await shown(desk, work) == ["About wombat", "cubes", "really"]
+    assert any(seconds == pytest.approx(31, abs=1) for seconds in desk.time.asked)
+    assert desk.slack.calls_of("conversations.replies") == []
+
+
+async def test_a_429_in_one_channel_does_not_hold_up_another(desk: Desk) -> None:
+    desk.slack.faults.add(
+        "chat.postMessage", Fault.RATE_LIMITED(1_000), times=1_000, when=lambda call: call.args["channel"] == LAUNCH
+    )
+    await desk.work("stuck")
+    free = await desk.work("free", channel=DOCS)
+    await desk.owes(free, "n", "as a bird")
+    desk.starts()
+    await desk.slack.until(lambda: "free/n" in slots(desk))
+    assert await shown(desk, free) == ["About free", "as a bird"]
+
+
+@pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "account_inactive", "missing_scope"])
+async def test_a_broken_token_loses_nothing(desk: Desk, error: str) -> None:
+    desk.slack.faults.add("chat.postMessage", Fault.ERROR(error), times=9)
+    work = await desk.work("ibex")
+    await desk.owes(work, "n", "climbs dams")
+    await desk.delivers()
+    assert await shown(desk, work) == ["About ibex", "climbs dams"]
+
+
+@pytest.mark.parametrize("error", ["channel_not_found", "not_in_channel", "is_archived", "restricted_action"])
+async def test_a_work_whose_root_slack_will_never_take_is_given_up(desk: Desk, error: str) -> None:
+    desk.slack.faults.add("chat.postMessage", Fault.ERROR(error))
+    work = await desk.work("dodo")
+    await desk.owes(work, "n", "extinct")
+    await desk.delivers()
+    await desk.owes(work, "late", "still extinct")
+    await desk.delivers()
+    assert slots(desk) == []
+    assert [(await desk.row(f"dodo/{name}")).given_up for name in ("root", "n", "late")] == [error] * 3
+
+
+async def test_a_reason_nobody_knows_is_tried_some_times_and_then_given_up(desk: Desk) -> None:
+    work = await desk.work("yeti")
+    await desk.delivers()
+    desk.slack.faults.add("chat.postMessage", Fault.ERROR("too_much_snow"), times=7)
+    await desk.owes(work, "n1", "footprints")
+    await desk.owes(work, "n2", "a tuft of fur")
+    await desk.delivers()
+    assert (await desk.row("yeti/n1")).given_up == "too_much_snow"
+    assert await shown(desk, work) == ["About yeti", "a tuft of fur"]
+
+
+@pytest.mark.parametrize("error", ["message_not_found", "edit_window_closed", "cant_update_message"])
+async def test_an_edit_slack_will_never_take_is_given_up_and_the_thread_goes_on(desk: Desk, error: str) -> None:
+    work = await desk.work("moa")
+    card = await desk.owes(work, "card", "draft · queued", kind=Kind.CARD)
+    await desk.delivers()
+    desk.slack.faults.add("chat.update", Fault.ERROR(error))
+    await desk.revises(card, "draft · answered")
+    await desk.owes(work, "n", "a large bird")
+    await desk.delivers()
+    assert (await desk.row(card)).given_up == error
+    assert await shown(desk, work) == ["About moa", "draft · queued", "a large bird"]
+
+
+@pytest.mark.parametrize("error", ["invalid_blocks", "msg_blocks_too_long", "msg_too_long"])
+async def test_an_answer_in_blocks_slack_refuses_is_said_in_plain_pieces(desk: Desk, error: str) -> None:
+    work = await desk.work("narwhal")
+    await desk.delivers()
+    desk.slack.faults.add("chat.postMessage", Fault.ERROR(error))
+    tusks = "\n".join(f"tusk {number} is a tooth" for number in range(300))
+    button = Button(action="critique", label="Critique", value="a1")
+    body = Body(**{**_fields(answer_of(tusks)), "buttons": (button,)})
+    await desk.owes(work, "a1", body, kind=Kind.ANSWER)
+    await desk.delivers()
+
+    assert (await desk.row("narwhal/a1")).given_up == error
+    pieces = desk.slack.by_bot("answer")
+    assert "".join(_first_block(piece) for piece in pieces) == tusks
+    assert [piece.buttons for piece in pieces] == [[], [], ["Critique"]]
+    assert {piece.payload["sha256"] for piece in pieces} == {"ab" * 32}
+
+
+def _fields(body: Body) -> dict[str, Any]:
+    return {name: getattr(body, name) for name in Body.__slots__}
+
+
+def _first_block(message: Any) -> str:
+    return "".join(leaf["text"] for leaf in message.blocks[0]["elements"][0]["elements"])
+
+
+# For one person's eyes
+
+
+async def test_words_for_one_person_reach_only_them_in_the_thread(desk: Desk) -> None:
+    work = await desk.work("lemur")
+    await desk.owes(work, "hint", "You asked for this text.", person="U0ANN")
+    await desk.delivers()
+    [hint] = desk.slack.ephemerals("ann")
+    assert (hint.visible, hint.thread_ts) == ("You asked for this text.", (await desk.again(work)).thread_ts)
+    assert await shown(desk, work) == ["About lemur"]
+
+
+@pytest.mark.parametrize("loss", ["the reply is lost", "a time-out after it was done", "a 500 after it was done"])
+async def test_words_for_one_person_are_not_repeated_when_nobody_knows_whether_they_arrived(
+    desk: Desk, loss: str
+) -> None:
+    work = await desk.work("loris")
+    desk.slack.faults.add("chat.postEphemeral", LOSSES[loss])
+    await desk.owes(work, "hint", "Slowly.", person="U0ANN")
+    await desk.delivers()
+    await desk.chat.settled()
+    assert [hint.visible for hint in desk.slack.ephemerals("ann")] == ["Slowly."]
+
+
+async def test_words_for_one_person_survive_what_certainly_stopped_them(desk: Desk) -> None:
+    work = await desk.work("potoo")
+    desk.slack.faults.add("chat.postEphemeral", Fault.RATE_LIMITED(3))
+    desk.slack.faults.add("chat.postEphemeral", Fault.ERROR("invalid_auth"))
+    await desk.owes(work, "hint", "Sits very still.", person="U0ANN")
+    desk.starts()
+    await desk.slack.until(lambda: desk.slack.ephemerals("ann"))
+    await desk.delivers()
+    assert [hint.visible for hint in desk.slack.ephemerals("ann")] == ["Sits very still."]
+
+
+async def test_words_for_one_person_are_not_repeated_by_the_next_process(desk: Desk) -> None:
+    work = await desk.work("colugo")
+    desk.slack.faults.add("chat.postEphemeral", Fault.HANG_AFTER)
+    await desk.owes(work, "hint", "It glides.", person="U0ANN")
+    desk.starts()
+    await desk.slack.until(lambda: desk.slack.ephemerals("ann"))
+    await desk.dies()
+    await desk.delivers()
+    assert len(desk.slack.ephemerals("ann")) == 1
+
+
+# Heartbeats
+
+
+async def card_of(desk: Desk, name: str) -> str:
+    work = await desk.work(name)
+    card = await desk.owes(work, "card", said("working", state="running"), kind=Kind.CARD)
+    await desk.delivers()
+    await desk.chat.settled()
+    return card
+
+
+def card_words(desk: Desk) -> str:
+    return desk.slack.by_bot("card")[0].visible
+
+
+async def test_a_heartbeat_refreshes_the_card_and_owes_nothing(desk: Desk) -> None:
+    card = await card_of(desk, "tenrec")
+    before = desk.database.commits
+    await desk.chat.heartbeat(card, said("working · 4 s", state="running"))
+    assert card_words(desk) == "working · 4 s"
+    assert desk.database.commits == before
+
+
+async def test_heartbeats_of_one_card_are_three_seconds_apart(desk: Desk) -> None:
+    card = await card_of(desk, "vole")
+    for seconds in range(1, 5):
+        await desk.chat.heartbeat(card, said(f"working · {seconds} s", state="running"))
+    assert card_words(desk) == "working · 1 s"
+    await desk.time.sleep(3)
+    await desk.chat.heartbeat(card, said("working · 9 s", state="running"))
+    assert card_words(desk) == "working · 9 s"
+
+
+async def test_a_heartbeat_never_follows_the_final_form(desk: Desk) -> None:
+    card = await card_of(desk, "stoat")
+    await desk.revises(card, said("answered", state="answered"))
+    await desk.delivers()
+    await desk.chat.heartbeat(card, said("working · 8 s", state="running"))
+    assert card_words(desk) == "answered"
+
+
+async def test_a_heartbeat_whose_caller_went_away_is_not_overtaken_by_the_final_form(desk: Desk) -> None:
+    card = await card_of(desk, "ermine")
+    desk.slack.faults.add("chat.update", Fault.SLOW(0.2))
+    beat = asyncio.create_task(desk.chat.heartbeat(card, said("working · 8 s", state="running")))
+    await desk.slack.until(lambda: card_words(desk) == "working · 8 s")
+    beat.cancel()
+    await desk.revises(card, said("answered", state="answered"))
+    with contextlib.suppress(asyncio.CancelledError):
+        await beat
+    await desk.delivers()
+    assert card_words(desk) == "answered"
+    beating, final = desk.slack.calls_of("chat.update")
+    assert beating.status == 200, "the final form waits for the heartbeat's reply"
+    assert final.args["metadata"]["event_payload"]["state"] == "answered"
+
+
+async def test_the_final_form_waits_for_a_heartbeat_of_unknown_outcome(desk: Desk) -> None:
+    card = await card_of(desk, "weasel")
+    desk.slack.faults.add("chat.update", Fault.LOSE_REPLY)
+    desk.time.asked.clear()
+    await desk.chat.heartbeat(card, said("working · 8 s", state="running"))
+    assert desk.time.asked == [5.0]
+
+
+async def test_heartbeats_give_way_when_there_is_little_room(desk: Desk) -> None:
+    cards = [await card_of(desk, f"mouse-{number}") for number in range(20)]
+    for card in cards:
+        await desk.chat.heartbeat(card, said("working · 5 s", state="running"))
+    beats = len(desk.slack.calls_of("chat.update"))
+    assert 10 <= beats < 20, "a third of the bucket stays free for what is owed"
+    await desk.revises(cards[0], said("answered", state="answered"))
+    desk.time.asked.clear()
+    await desk.delivers()
+    assert desk.time.asked == []
+
+
+async def test_heartbeats_in_a_storm_never_overtake_what_is_owed(desk: Desk) -> None:
+    rng = random.Random(7)
+    cards = [await card_of(desk, f"shrew-{number}") for number in range(6)]
+    for _ in range(12):
+        faults = [Fault.SLOW(0.02), Fault.LOSE_REPLY, Fault.SERVER_ERROR_AFTER, Fault.RATE_LIMITED(1)]
+        desk.slack.faults.add("chat.update", rng.choice(faults))
+
+    async def beats(card: str) -> None:
+        while True:
+            await desk.chat.heartbeat(card, said("working", state="running"))
+            await asyncio.sleep(rng.random() / 50)
+            await desk.time.sleep(3)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(beats(card)) for card in cards]
+        await asyncio.sleep(0.1)
+        for card in cards:
+            await desk.revises(card, said("answered", state="answered"))
+        await desk.delivers()
+        await asyncio.sleep(0.1)
+        for task in tasks:
+            task.cancel()
+    assert {card.visible for card in desk.slack.by_bot("card")} == {"answered"}
+
+
+# Beside the outbox
+
+
+async def test_a_status_is_shown_and_taken_away(desk: Desk) -> None:
+    work = await desk.work("heron")
+    await desk.delivers()
+    work = await desk.again(work)
+    assert work.thread_ts
+    await desk.chat.show_status(work, "is thinking")
+    assert desk.slack.status("launch", work.thread_ts) == "is thinking"
+    await desk.chat.show_status(work, "")
+    assert desk.slack.status("launch", work.thread_ts) == ""
+
+
+async def test_where_statuses_are_refused_we_stop_asking_for_a_while(desk: Desk) -> None:
+    work = await desk.work("bittern")
+    await desk.delivers()
+    work = await desk.again(work)
+    method = "assistant.threads.setStatus"
+    desk.slack.faults.add(method, Fault.ERROR("missing_scope"))
+    for _ in range(3):
+        await desk.chat.show_status(work, "is thinking")
+    assert len(desk.slack.calls_of(method)) == 1
+    await desk.time.sleep(700)
+    await desk.chat.show_status(work, "is thinking")
+    assert len(desk.slack.calls_of(method)) == 2
+
+
+async def test_a_private_answer_goes_by_the_commands_address_where_the_bot_is_no_member(desk: Desk) -> None:
+    address = desk.slack._response_urls.new("U0ANN", "C0QUIET")
+    body = Body(lines=(line("I am not in this channel, ", Who(person="U0ANN"), "."),), fallback="Not in this channel")
+    await desk.chat.answer_privately(reply_url=address, channel="C0QUIET", person="U0ANN", thread_ts=None, body=body)
+    [told] = desk.slack.ephemerals("ann")
+    assert (told.channel, told.visible) == ("C0QUIET", "I am not in this channel, <@U0ANN>.")
+
+
+@pytest.mark.parametrize("address", [None, "http://evil.example/reply", "spent"])
+async def test_a_private_answer_without_a_usable_address_goes_to_the_channel(desk: Desk, address: str | None) -> None:
+    spent = f"{desk.slack.url}/respond/nonesuch"
+    asked = await desk.slack.as_person("ann").says("Anybody here?")
+    await desk.chat.answer_privately(
+        reply_url=spent if address == "spent" else address,
+        channel=LAUNCH, person="U0ANN", thread_ts=asked.ts, body=said("Only me."),
+    )  # fmt: skip
+    [told] = desk.slack.ephemerals("ann")
+    assert (told.visible, told.thread_ts) == ("Only me.", asked.ts)
+
+
+async def test_a_private_answer_that_cannot_be_given_is_only_logged(desk: Desk) -> None:
+    desk.slack.go_down()
+    await desk.chat.answer_privately(
+        reply_url=None, channel=LAUNCH, person="U0ANN", thread_ts=None, body=said("Hello?")
+    )
+    assert desk.slack.ephemerals("ann") == []
+
+
+async def test_a_modal_opens_once_and_says_so(desk: Desk) -> None:
+    trigger = desk.slack.workspace.views.new_trigger("U0ANN").id
+    text = {"type": "section", "text": {"type": "plain_text", "text": "What did it see?"}}
+    view = {"type": "modal", "title": {"type": "plain_text", "text": "Context"}, "blocks": [text]}
+    assert await desk.chat.open_view(trigger, view) is True
+    assert await desk.chat.open_view(trigger, view) is False
+
+
+async def test_a_client_sends_everything_once_and_knows_no_proxy(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    client = build_client("xoxb-marsupilami", desk.slack.api_url, desk.session)
+    assert (client.retry_handlers, client.proxy) == ([], None)
+
+
+# Everything at once
+
+
+async def test_many_works_are_delivered_side_by_side(desk: Desk) -> None:
+    desk.starts()
+    works = [await desk.work(f"ant-{number}") for number in range(80)]
+    for work in works:
+        await desk.owes(work, "card", "queued", kind=Kind.CARD)
+    await desk.delivers(within=60)
+    assert len(desk.slack.by_bot()) == len(set(slots(desk))) == 160
+    assert desk.slack.calls_of("conversations.replies") == []
+
+
+async def test_roots_owed_at_the_start_are_looked_for_together(desk: Desk) -> None:
+    for number in range(30):
+        await desk.work(f"cicada-{number}")
+    await desk.delivers()
+    assert len(slots(desk)) == len(set(slots(desk))) == 30
+    assert len(desk.slack.calls_of("conversations.history")) < 12
+
+
+@pytest.mark.parametrize("seeds", [range(start, start + 5) for start in range(0, 60, 5)], ids=str)
+async def test_no_fault_script_doubles_swallows_or_reorders(tmp_path: Path, seeds: range) -> None:
+    async with asyncio.TaskGroup() as scripts:
+        for seed in seeds:
+            scripts.create_task(_script(tmp_path / f"{seed}.db", seed))
+
+
+async def _script(database: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    weather = [
+        Fault.LOSE_REPLY, Fault.SERVER_ERROR_AFTER, Fault.SERVER_ERROR_BEFORE, Fault.RESET_BEFORE, Fault.HTML,
+        Fault.DOWN, Fault.RATE_LIMITED(2), Fault.SLOW(0.03), Fault.HANG, Fault.HANG_AFTER,
+        *(Fault.ERROR(name) for name in ("internal_error", "fatal_error", "service_unavailable", "invalid_auth")),
+    ]  # fmt: skip
+    async with open_desk(database, seconds=0.2) as desk:
+        for _ in range(rng.randrange(4, 12)):
+            method = rng.choice(
+                ["chat.postMessage"] * 4
+                + ["chat.update", "conversations.replies", "conversations.history", "auth.test"]
+            )
+            skip = rng.randrange(6)
+            desk.slack.faults.add(method, rng.choice(weather), when=_after(skip))
+        works = [await desk.work(f"bee-{number}", channel=rng.choice([LAUNCH, DOCS])) for number in range(4)]
+        desk.starts()
+        for number in range(3):
+            for work in works:
+                await desk.owes(work, f"n{number}", f"{work.id} hums {number}")
+                if rng.random() < 0.3:
+                    await desk.revises(f"{work.id}/n{rng.randrange(number + 1)}", f"{work.id} hums again")
+                if rng.random() < 0.15:
+                    await asyncio.sleep(rng.random() / 20)
+                    await desk.dies()
+                    desk.starts()
+        await desk.delivers(within=30)
+
+        for work in works:
+            expected = [f"About {work.id}"]
+            for number in range(3):
+                row = await desk.row(f"{work.id}/n{number}")
+                expected.append(f"{work.id} hums again" if row.revision > 1 else f"{work.id} hums {number}")
+            assert await shown(desk, work) == expected
+        assert len(slots(desk)) == len(set(slots(desk))) == 16
+
+
+def _after(skip: int) -> Any:
+    seen = 0
+
+    def when(_call: Any) -> bool:
+        nonlocal seen
+        seen += 1
+        return seen > skip
+
+    return when
