@@ -1,4 +1,4 @@
-"""APScheduler's only job here: ticks. What a tick finds to do stands in the tables; a lost tick costs time, never work."""
+"""APScheduler only ticks. What a tick finds to do stands in the tables; a lost tick costs time, never work."""
 
 from __future__ import annotations
 
