@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -79,10 +80,9 @@ class Embedded:
             while True:
                 self._woken.clear()
                 await self._begin_what_can_begin()
-                try:
-                    await asyncio.wait_for(self._woken.wait(), timeout=_IDLE_SECONDS)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_IDLE_SECONDS):  # wait_for may lose a cancellation before Python 3.12
+                        await self._woken.wait()
         finally:
             await self._park()
 
