@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -64,10 +65,9 @@ class Intake:
             while True:
                 self._woken.clear()
                 pause = await self._start_what_is_due()
-                try:
-                    await asyncio.wait_for(self._woken.wait(), timeout=pause)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):  # wait_for may lose a cancellation before Python 3.12
+                        await self._woken.wait()
         finally:
             for task in self._lines.values():
                 task.cancel()
@@ -81,7 +81,7 @@ class Intake:
         try:
             async with self._tools.storage.reading() as saved:
                 heads = await saved.inbox.heads(self._tools.now(), without=self._lines.keys(), limit=room)
-                due = await saved.inbox.next_due()
+                due = await saved.inbox.next_due(without=self._lines.keys() | {letter.line for letter in heads})
         except Exception:
             log.exception("inbox could not be read; trying again")
             return 1.0

@@ -18,6 +18,18 @@ from storage.upsert import insert_or_ignore
 _inbox = tables.inbox
 
 
+def _heads(without: Collection[str]) -> list[ColumnElement[bool]]:
+    """Unhandled, nothing unhandled before it in its line, and the line is not being handled."""
+    earlier = _inbox.alias("earlier")
+    blocked = (
+        select(earlier.c.seq)
+        .where(earlier.c.line == _inbox.c.line, earlier.c.handled_at.is_(None), earlier.c.seq < _inbox.c.seq)
+        .exists()
+    )
+    heads: list[ColumnElement[bool]] = [_inbox.c.handled_at.is_(None), ~blocked]
+    return [*heads, _inbox.c.line.not_in(list(without))] if without else heads
+
+
 class Inbox:
     """Letters by their unique key."""
 
@@ -42,22 +54,14 @@ class Inbox:
 
     async def heads(self, now: datetime, *, without: Collection[str] = (), limit: int = 100) -> list[Letter]:
         """The first unhandled letter of each line that is due, but for the lines being handled."""
-        earlier = _inbox.alias("earlier")
-        blocked = (
-            select(earlier.c.seq)
-            .where(earlier.c.line == _inbox.c.line, earlier.c.handled_at.is_(None), earlier.c.seq < _inbox.c.seq)
-            .exists()
-        )
-        due: list[ColumnElement[bool]] = [_inbox.c.handled_at.is_(None), _inbox.c.due_at <= now, ~blocked]
-        if without:
-            due.append(_inbox.c.line.not_in(list(without)))
-        rows = await self._connection.execute(select(_inbox).where(*due).order_by(_inbox.c.seq).limit(limit))
+        due = select(_inbox).where(*_heads(without), _inbox.c.due_at <= now)
+        rows = await self._connection.execute(due.order_by(_inbox.c.seq).limit(limit))
         return [record(Letter, row) for row in rows]
 
-    async def next_due(self) -> datetime | None:
-        """When the earliest waiting letter wants to be looked at."""
+    async def next_due(self, *, without: Collection[str] = ()) -> datetime | None:
+        """When the earliest letter that could be handled wants to be looked at; None if none waits."""
         row = await self._connection.execute(
-            select(_inbox.c.due_at).where(_inbox.c.handled_at.is_(None)).order_by(_inbox.c.due_at).limit(1)
+            select(_inbox.c.due_at).where(*_heads(without)).order_by(_inbox.c.due_at).limit(1)
         )
         found: datetime | None = row.scalar()
         return found

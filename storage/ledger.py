@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC
 from typing import Any
 
 from sqlalchemy import Row, func, select, text
@@ -27,7 +28,7 @@ def canonical(body: dict[str, Any]) -> str:
 def hash_of(entry: Chained) -> str:
     """sha256 over the canonical JSON of every column but the hash itself."""
     columns = values(entry, without=("hash",))
-    columns["at"] = entry.at.isoformat(timespec="microseconds")
+    columns["at"] = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
     return hashlib.sha256(canonical(columns).encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database import Database
 
@@ -50,5 +54,25 @@ async def migrate(database: Database) -> tuple[str | None, str]:
         command.upgrade(config, "head")
         return before
 
-    async with database.engine.begin() as connection:
-        return await connection.run_sync(upgrade), newest()
+    async with database.engine.connect() as connection, _tables_may_be_rebuilt(connection), connection.begin():
+        before = await connection.run_sync(upgrade)
+        if database.is_sqlite and (lost := (await connection.exec_driver_sql("PRAGMA foreign_key_check")).first()):
+            raise RuntimeError(f"the migration would leave a row of {lost[0]} that refers to nothing")
+    return before, newest()
+
+
+@asynccontextmanager
+async def _tables_may_be_rebuilt(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Alembic changes a table of SQLite's by copying and dropping it, which foreign keys would not let happen.
+
+    The switch is deaf inside a transaction, so it is turned before and after. PostgreSQL alters tables in place.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await (await driver.execute("PRAGMA foreign_keys=OFF")).close()
+    try:
+        yield
+    finally:
+        await (await driver.execute("PRAGMA foreign_keys=ON")).close()
