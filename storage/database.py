@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from storage import sqlite
 from storage.answers import Answers
 from storage.inbox import Inbox
 from storage.ledger import Ledger
@@ -19,6 +19,7 @@ from storage.outbox import Outbox
 from storage.reviews import Reviews
 from storage.runs import Runs
 from storage.works import Works
+from storage.writers import Writers
 
 _BUSY_MS = 10_000
 
@@ -41,19 +42,24 @@ class Saved:
 class Database:
     """The bot's memory behind one SQLAlchemy URL with an async driver.
 
-    SQLite has one writing connection in this process, so that writers wait in line here instead of
-    fighting over the file, and every writing transaction begins IMMEDIATE: a deferred one fails at
+    SQLite has one writing connection in this process, so that writers wait in line here (and share
+    commits) instead of fighting over the file, and every writing transaction begins IMMEDIATE: a deferred one fails at
     once when it must be upgraded, whatever the busy time-out (trap 12 in the design's trust notes).
     """
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._turn = asyncio.Lock()
         self._writing = _sqlite_engine(url, writes=True) if self.is_sqlite else create_async_engine(url)
         self._reading = _sqlite_engine(url, writes=False) if self.is_sqlite else self._writing
+        self._writers = Writers(self._writing) if self.is_sqlite else None
         self._wakes: dict[News, list[Callable[[], None]]] = {}
-        self.commits = 0
+        self.transactions = 0
+
+    @property
+    def commits(self) -> int:
+        """How often we waited for the disk."""
+        return self._writers.commits if self._writers else self.transactions
 
     def on_news(self, news: News, wake: Callable[[], None]) -> None:
         """Call `wake` after each commit that may have left such work; losing a call costs time, never work."""
@@ -66,6 +72,8 @@ class Database:
         await self.close()
 
     async def close(self) -> None:
+        if self._writers:
+            await self._writers.close()
         await self._writing.dispose()
         if self._reading is not self._writing:
             await self._reading.dispose()
@@ -73,13 +81,10 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Saved]:
         """Everything inside is remembered together, durably, or not at all. Talk to nobody inside."""
-        async with AsyncExitStack() as stack:
-            if self.is_sqlite:
-                await stack.enter_async_context(self._turn)
-            connection = await stack.enter_async_context(self._writing.begin())
+        async with self._writers.transaction() if self._writers else self._writing.begin() as connection:
             saved = Saved(connection)
             yield saved
-        self.commits += 1
+        self.transactions += 1
         for news in saved.news:
             for wake in self._wakes.get(news, ()):
                 wake()
@@ -98,7 +103,8 @@ class Database:
 
 def _sqlite_engine(url: str, *, writes: bool) -> AsyncEngine:
     size = 1 if writes else 4
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=3_600)
+    ours = {"async_creator_fn": sqlite.connect, "only_reads": not writes}
+    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=3_600, connect_args=ours)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: Any) -> None:
@@ -116,6 +122,11 @@ def _sqlite_engine(url: str, *, writes: bool) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if writes:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            cursor = connection.connection.cursor()  # the driver's own: this runs many times a second
+            cursor.execute("BEGIN")
+            cursor.close()
 
     return engine

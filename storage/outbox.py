@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -47,6 +47,18 @@ class Outbox:
         if without:
             owed = owed.where(_outbox.c.work_id.not_in(list(without)))
         return [_message(row) for row in await self._connection.execute(owed.order_by(_outbox.c.seq).limit(limit))]
+
+    async def works_owing(self, *, without: Collection[str] = (), limit: int = 200) -> list[str]:
+        """Ids of works that owe messages, the longest waiting first; `without` names works."""
+        owing = (
+            select(_outbox.c.work_id)
+            .where(_outbox.c.shown < _outbox.c.revision, _outbox.c.given_up.is_(None))
+            .group_by(_outbox.c.work_id)
+            .order_by(func.min(_outbox.c.seq))
+            .limit(limit + len(without))  # filtered here: a list of a thousand names is no query
+        )
+        found = (await self._connection.execute(owing)).scalars()
+        return [work_id for work_id in found if work_id not in without][:limit]
 
     async def owed_to(self, work_id: str) -> list[Message]:
         """What one work still owes its thread, oldest first."""
