@@ -130,7 +130,8 @@ def _pieces(line: Line) -> Iterator[str]:
     for span in line.spans:
         styled = isinstance(span, Text) and span.style in {"bold", "code"}
         for piece in _span_pieces(span):
-            touches = (styled and end.isalnum()) or (was_styled and (styled or piece[:1].isalnum()))
+            leaves_style = was_styled and end in {"*", "`"}
+            touches = (styled and end.isalnum()) or (leaves_style and (styled or piece[:1].isalnum()))
             yield _APART + piece if touches else piece
             end, was_styled = piece[-1:], styled
     if not line.spans:

@@ -27,6 +27,7 @@ _MOST_LANES = 1_000
 _TICK = 5.0  # seconds after which we look again even if nobody woke us
 _LONGEST_REST = 60.0
 _ODD_TRIES = 6
+_STRUGGLES = 2
 
 
 class Chat:
@@ -53,7 +54,9 @@ class Chat:
         )
         self._asides = Asides(client=client, calls=calls, sleep=sleep, tick=tick, log=self._log)
         self._lanes: set[str] = set()
-        self._resting: set[str] = set()
+        self._struggling: set[str] = (
+            set()
+        )  # lanes whose work failed twice and more: nothing of theirs is deliverable now
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._is_looking = False
@@ -77,7 +80,7 @@ class Chat:
             await self._heartbeats.close()
 
     async def settled(self) -> None:
-        """Wait until nothing owed can be delivered right now: all is shown, given up, or resting after a failure."""
+        """Wait until nothing owed can be delivered right now: all is shown, given up, or failed repeatedly."""
         self.wake()
         await self._idle.wait()
 
@@ -122,8 +125,7 @@ class Chat:
             return
 
     def _note_idleness(self) -> None:
-        is_resting = len(self._resting) == len(self._lanes)
-        if is_resting and not self._is_looking and not self._news.is_set():
+        if len(self._struggling) == len(self._lanes) and not self._is_looking and not self._news.is_set():
             self._idle.set()
 
     async def _lane(self, work_id: str) -> None:
@@ -139,9 +141,11 @@ class Chat:
                 except Exception:  # noqa: BLE001  a fault of ours or of the database; what is owed stays owed
                     failures += 1
                     self._log.exception("delivery stumbled", work=work_id)
+                self._note_struggle(work_id, failures)
                 if failures:
-                    await self._rest(work_id, failures)
+                    await self._sleep(_rest_after(failures))
         finally:
+            self._struggling.discard(work_id)
             self._lanes.discard(work_id)
             self._news.set()
 
@@ -186,13 +190,12 @@ class Chat:
             return True
         return False
 
-    async def _rest(self, work_id: str, failures: int) -> None:
-        self._resting.add(work_id)
-        self._note_idleness()
-        try:
-            await self._sleep(_rest_after(failures))
-        finally:
-            self._resting.discard(work_id)
+    def _note_struggle(self, work_id: str, failures: int) -> None:
+        if failures >= _STRUGGLES:
+            self._struggling.add(work_id)
+            self._note_idleness()
+        elif work_id in self._struggling:
+            self._struggling.discard(work_id)
             self._idle.clear()
 
     # What is not owed

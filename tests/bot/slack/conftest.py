@@ -9,6 +9,9 @@ from tests.bot.slack.desk import Desk, open_desk
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with open_desk(tmp_path / "outbox.db", seconds=0.5) as opened:
+async def desk(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    """A desk whose calls time out soon only where a test says so by its parameter `loss`."""
+    parameters = getattr(request.node, "callspec", None)
+    loss = parameters.params.get("loss", "") if parameters else ""
+    async with open_desk(tmp_path / "outbox.db", seconds=0.4 if "time-out" in loss else 10) as opened:
         yield opened

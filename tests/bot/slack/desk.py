@@ -129,12 +129,13 @@ class Desk:
         self.chat = self.another_chat()
 
     async def delivers(self, *, within: float = 20) -> None:
-        """Everything owed is shown or given up."""
+        """Everything owed is shown or given up, and nothing is under way."""
         if self._delivery is None:
             self.starts()
         async with asyncio.timeout(within):
             while not await self._owes_nothing():  # noqa: ASYNC110  the database tells nobody
                 await asyncio.sleep(0.01)
+            await self.chat.settled()
 
     async def _owes_nothing(self) -> bool:
         async with self.database.reading() as saved:
