@@ -54,11 +54,7 @@ async def load_case(answer_id: str, saved: Saved) -> Case | None:
         return None
     work = await saved.works.get(review.work_id)
     assert work is not None
-    newer = [
-        a
-        for a in await saved.answers.of_work(work.id)
-        if a.seq > answer.seq and a.lane is answer.lane and a.stage == answer.stage
-    ]
+    newer = [a for a in await saved.answers.of_work(work.id) if a.seq > answer.seq and is_older_version(answer, a)]
     return Case(
         review=review,
         answer=answer,
@@ -67,6 +63,11 @@ async def load_case(answer_id: str, saved: Saved) -> Case | None:
         superseded=bool(newer),
         spent=sum(run.cost_usd or 0 for run in await saved.runs.of_work(work.id)),
     )
+
+
+def is_older_version(older: Answer, newer: Answer) -> bool:
+    """Whether the newer answer, by coming, makes the older one unapprovable."""
+    return older.lane is newer.lane and older.stage == newer.stage
 
 
 def reviewers_of(stack: Stack, channel: str) -> tuple[str, ...]:

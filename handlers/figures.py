@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_LEAST_USD = 0.0001
 
 
 def duration(seconds: float) -> str:
     """6 s, 2 min, 3 h, 2 days."""
-    if seconds < _MINUTE:
-        return f"{max(0, round(seconds))} s"
-    if seconds < _HOUR:
-        return f"{round(seconds / _MINUTE)} min"
-    if seconds < 2 * _DAY:
-        return f"{round(seconds / _HOUR)} h"
-    return f"{round(seconds / _DAY)} days"
+    for length, least, name in ((_DAY, 2, "days"), (_HOUR, 1, "h"), (_MINUTE, 1, "min")):
+        if round(seconds) >= least * length:
+            return f"{round(seconds / length)} {name}"
+    return f"{max(0, round(seconds))} s"
 
 
 def tokens(count: int, *, estimated: bool = False) -> str:
@@ -23,15 +22,14 @@ def tokens(count: int, *, estimated: bool = False) -> str:
 
 
 def money(usd: float) -> str:
-    """About $0.002: two significant digits below a dollar, cents above."""
+    """About $0.041: two significant digits below a dollar, cents above."""
     if usd == 0:
         return "$0"
-    if usd >= 1:
-        return f"about ${usd:,.2f}"
-    digits = 2
-    while digits < 6 and round(usd, digits) * 10**digits < 2:  # noqa: PLR2004  one significant digit at the least
-        digits += 1
-    return f"about ${usd:.{digits}f}"
+    if usd < _LEAST_USD:
+        return f"less than ${_LEAST_USD}"
+    digits = max(2, 1 - math.floor(math.log10(usd)))
+    whole, _, cents = f"{usd:,.{digits}f}".partition(".")
+    return f"about ${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
 def clock(at: datetime) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from handlers import messages
-from handlers.case import card_of, entry_about, load_case, reviewers_of, show_state
+from handlers.case import card_of, entry_about, is_older_version, load_case, reviewers_of, show_state
 from handlers.figures import short
 from handlers.incoming import Entrance
 from handlers.judge import ReviewState
@@ -48,7 +48,7 @@ async def supersede_older(run: Run, work: Work, answer: Answer, *, saved: Saved,
     """A newer final stands in the thread: say of each older one that it cannot be approved any more."""
     for review in await saved.reviews.of_work(work.id):
         case = await load_case(review.answer_id, saved)
-        if case is None or case.answer.lane is not answer.lane or case.answer.id == answer.id:
+        if case is None or case.answer.id == answer.id or not is_older_version(case.answer, answer):
             continue
         told = f"Text {short(case.answer.sha256)} is superseded by {title(answer)} ({short(answer.sha256)})."
         body = messages.verdict(case.answer, ReviewState.SUPERSEDED, told)

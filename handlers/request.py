@@ -14,7 +14,7 @@ from handlers.ports import Clock, NewId, Place, SeenMessage, Slack
 from handlers.routing import NoRoute, route
 from handlers.stack import ChannelPolicy, Stack, StageName
 from handlers.stages import REVISE, STAGES, Reads, is_text
-from handlers.words import Body
+from handlers.words import Body, storable
 from storage.database import Database, Saved
 from storage.records import Answer, Kind, Lane, Message, Run, RunState, Work
 
@@ -65,6 +65,8 @@ async def somebody_asked(
     async with storage.transaction() as saved:
         if await saved.inbox.handled(request.key, at=now(), outcome=f"run {opening.run.id}", body=forget_url(request)):
             await put_in_line(opening, saved, ahead=len(await saved.runs.open_of_work(opening.work.id)), now=now)
+            if request.entrance is Entrance.SEND_BACK and request.target_id:
+                await saved.reviews.want_reason(request.target_id, None)
 
 
 def forget_url(request: Request) -> dict[str, object]:
@@ -195,7 +197,8 @@ def _pointed_text(
 ) -> Answer | None:
     if pointed is None:
         return None
-    if not pointed.text.strip():
+    text = storable(pointed.text)
+    if not text.strip():
         raise Refusal("That message has no text that could be worked on. Point at one that has.")
     return Answer(
         id=new_id("a"),
@@ -204,8 +207,8 @@ def _pointed_text(
         stage=MESSAGE,
         lane=Lane.CONTENT,
         number=1 + sum(a.stage == MESSAGE for a in around.answers),
-        text=pointed.text,
-        sha256=digest(pointed.text),
+        text=text,
+        sha256=digest(text),
         author=pointed.author,
         made_at=now(),
     )

@@ -49,15 +49,10 @@ def whole(got: Answered, *, stage: StageName) -> Deliverable:
         case StopReason.CONTENT_FILTER:
             raise ModelFailed(f"the content filter of {got.key} stopped the answer. {way}", code="content_filter")
         case StopReason.FINISHED | StopReason.LENGTH:
-            text = storable(got.answer.text)
+            text = got.answer.text
     if not text.strip():
         raise ModelFailed(f"{got.key} answered with nothing. `{messages.BOT} again` asks once more.", code="empty")
     return read_answer(stage, text)
-
-
-def storable(text: str) -> str:
-    """The text without what no database takes: lone surrogates become U+FFFD, NUL its visible sign."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "␀")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,8 +94,8 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
         for message in say_answer(work, run, answer, text, notes, now=now):
             await saved.outbox.plan(message)
         await saved.ledger.append(_entry(made, answer, ended))
+        await supersede_older(run, work, answer, saved=saved, stack=stack, now=now)
         if made.route.gate is Gate.REVIEW:
-            await supersede_older(run, work, answer, saved=saved, stack=stack, now=now)
             await _gate(made, answer, saved, stack, now=now)
 
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from handlers import messages
 from handlers.context import Context, compose, sentence
 from handlers.errors import ModelFailed, Refusal
 from handlers.material import material, stage_of
-from handlers.ports import Assignment, Clock, Models, NewId, Prompt
+from handlers.ports import Assignment, Clock, ModelAnswer, Models, NewId, Prompt
 from handlers.request import card_slot
 from handlers.result import Answered, Cut, Made, NotOurs, deliver, whole
 from handlers.routing import NoRoute, Route, route
 from handlers.stack import Model, Stack, StageName
-from handlers.words import Body
+from handlers.words import Body, storable
 from storage.database import Database
 from storage.records import Answer, Run, RunState, StoredContext, Work
 
 FIRST_BEAT, NEXT_BEATS = 2.0, 5.0
+_SERVED_LIMIT = 200  # the column's
 
 
 class Heartbeats(Protocol):
@@ -167,11 +169,17 @@ async def _ask(decided: Route, context: Context, stack: Stack, *, models: Models
             failures.append(failure)
         else:
             tried = (decided.model, failures[0].sentence) if failures else ()
-            return Answered(answer=answer, key=key, model=model, tried=tried)
+            return Answered(answer=_storable(answer), key=key, model=model, tried=tried)
     last = failures[-1]
     told = " Then: ".join(failure.sentence for failure in failures)
     way = f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."
     raise ModelFailed(f"{told} {way}", code=last.code)
+
+
+def _storable(answer: ModelAnswer) -> ModelAnswer:
+    """What the endpoint said, in characters that a database takes."""
+    served = answer.served_id and storable(answer.served_id)[:_SERVED_LIMIT]
+    return replace(answer, text=storable(answer.text), served_id=served)
 
 
 def _too_long(stage: StageName, key: str, tokens: int, room: int, model: Model) -> ModelFailed:

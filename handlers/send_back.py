@@ -35,5 +35,3 @@ async def somebody_said_why(
         target_id=review.answer_id,
     )
     await somebody_asked(request, storage=storage, slack=slack, stack=stack, now=now, new_id=new_id)
-    async with storage.transaction() as saved:
-        await saved.reviews.want_reason(review.answer_id, None)

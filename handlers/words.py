@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
+def storable(text: str) -> str:
+    """The text without what no database takes: lone surrogates become U+FFFD, NUL its visible sign."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "␀")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Text:
     """Plain words. Nothing in them is ever parsed."""

@@ -1,0 +1,80 @@
+"""What people type after the bot's name, read as what they want."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.asking import Asked, read_mention
+from handlers.incoming import Verb
+from handlers.stack import StageName
+
+
+def stage(name: str, words: str = "", *, revises: bool = False) -> Asked:
+    return Asked(verb=Verb.STAGE, stage=StageName(name), words=words, revises=revises)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("scout", stage("scout")),
+        ("  Scan the market for cages", stage("scout", "the market for cages")),
+        ("research: who else does this?", stage("scout", "who else does this?")),
+        ("draft Announce that …", stage("draft", "Announce that …")),
+        ("DRAFT, shorter", stage("draft", "shorter")),
+        ("drafter", stage("draft")),
+        ("`draft` with code marks", stage("draft", "with code marks")),
+        ("*draft* in bold", stage("draft", "in bold")),
+        ("/draft by habit", stage("draft", "by habit")),
+        ("revise the ending", stage("draft", "the ending", revises=True)),
+        ("critique be harsh", stage("critique", "be harsh")),
+        ("critic pass on the tone", stage("critique", "on the tone")),
+        ("critique this: the tone", stage("critique", "the tone")),
+        ("criticise", stage("critique")),
+        ("criticize – gently", stage("critique", "gently")),
+        ("implement it", stage("implement", "it")),
+        ("code", stage("implement")),
+        ("polish this", stage("polish")),
+        ("polish paragraph two", stage("polish", "paragraph two")),
+        ("final", stage("final")),
+        ("final owner", stage("final")),
+        ("final owner: mind the tone", stage("final", "mind the tone")),
+        ("finalise", stage("final")),
+        ("finalize, please", stage("final", "please")),
+        ("please run the critic", stage("critique")),
+        ("pls do a draft about cages", stage("draft", "about cages")),
+        ("draft\nin\nlines", stage("draft", "in\nlines")),
+        ("draft <https://example.com|example>", stage("draft", "<https://example.com|example>")),
+        ("again", Asked(verb=Verb.AGAIN)),
+        ("again but shorter", Asked(verb=Verb.AGAIN, words="but shorter")),
+        ("retry", Asked(verb=Verb.AGAIN)),
+        ("status?", Asked(verb=Verb.STATUS, words="?")),
+        ("context", Asked(verb=Verb.CONTEXT)),
+        ("cancel", Asked(verb=Verb.CANCEL)),
+        ("stop that", Asked(verb=Verb.CANCEL, words="that")),
+        ("help", Asked(verb=Verb.HELP)),
+        ("", Asked(verb=Verb.HELP)),
+        ("   ", Asked(verb=Verb.HELP)),
+        ("please", Asked(verb=Verb.HELP, words="please")),
+        ("what do you do?", Asked(verb=Verb.HELP, words="what do you do?")),
+        ("drafting is hard", Asked(verb=Verb.HELP, words="drafting is hard")),
+        ("finally", Asked(verb=Verb.HELP, words="finally")),
+        ("👋", Asked(verb=Verb.HELP, words="👋")),
+    ],
+)
+def test_words_are_read_as_a_verb_a_stage_and_a_note(text: str, asked: Asked) -> None:
+    assert read_mention(text) == asked
+
+
+@given(st.sampled_from(list(StageName)), st.text())
+def test_a_note_keeps_every_character_but_the_blanks_and_marks_around_it(name: StageName, note: str) -> None:
+    asked = read_mention(f"{name}\n{note}")
+    assert asked.verb is Verb.STAGE
+    assert asked.stage is name
+    assert note.strip().endswith(asked.words.strip())
+
+
+@given(st.text())
+def test_no_text_is_too_odd_to_be_read(text: str) -> None:
+    assert read_mention(text).verb in set(Verb)
