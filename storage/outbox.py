@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -16,6 +16,17 @@ from storage.rows import record, values
 from storage.upsert import insert_or_ignore
 
 _outbox = tables.outbox
+
+# Written once, for each message asks them: putting a statement together takes longer than SQLite needs to do it.
+_IS_OWED = (_outbox.c.shown < _outbox.c.revision, _outbox.c.given_up.is_(None))
+_WORKS_OWING = (
+    select(_outbox.c.work_id)
+    .where(*_IS_OWED)
+    .group_by(_outbox.c.work_id)
+    .order_by(func.min(_outbox.c.seq))
+    .limit(bindparam("most"))
+)
+_OWED_TO = select(_outbox).where(_outbox.c.work_id == bindparam("work"), *_IS_OWED).order_by(_outbox.c.seq)
 
 
 def _message(row: Row[Any]) -> Message:
@@ -43,30 +54,20 @@ class Outbox:
 
     async def owed(self, *, without: Collection[str] = (), limit: int = 200) -> list[Message]:
         """Messages Slack does not show yet, or not in their newest form, oldest first; `without` names works."""
-        owed = select(_outbox).where(_outbox.c.shown < _outbox.c.revision, _outbox.c.given_up.is_(None))
+        owed = select(_outbox).where(*_IS_OWED)
         if without:
             owed = owed.where(_outbox.c.work_id.not_in(list(without)))
         return [_message(row) for row in await self._connection.execute(owed.order_by(_outbox.c.seq).limit(limit))]
 
     async def works_owing(self, *, without: Collection[str] = (), limit: int = 200) -> list[str]:
         """Ids of works that owe messages, the longest waiting first; `without` names works."""
-        owing = (
-            select(_outbox.c.work_id)
-            .where(_outbox.c.shown < _outbox.c.revision, _outbox.c.given_up.is_(None))
-            .group_by(_outbox.c.work_id)
-            .order_by(func.min(_outbox.c.seq))
-            .limit(limit + len(without))  # filtered here: a list of a thousand names is no query
-        )
-        found = (await self._connection.execute(owing)).scalars()
+        most = limit + len(without)  # filtered here: a list of a thousand names makes a slow query
+        found = (await self._connection.execute(_WORKS_OWING, {"most": most})).scalars()
         return [work_id for work_id in found if work_id not in without][:limit]
 
     async def owed_to(self, work_id: str) -> list[Message]:
         """What one work still owes its thread, oldest first."""
-        rows = await self._connection.execute(
-            select(_outbox)
-            .where(_outbox.c.work_id == work_id, _outbox.c.shown < _outbox.c.revision, _outbox.c.given_up.is_(None))
-            .order_by(_outbox.c.seq)
-        )
+        rows = await self._connection.execute(_OWED_TO, {"work": work_id})
         return [_message(row) for row in rows]
 
     async def sent(self, slot: str, *, shown: int, ts: str | None, digest: str | None, at: datetime) -> None:

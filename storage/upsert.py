@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Table
@@ -11,6 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 async def insert_or_ignore(connection: AsyncConnection, table: Table, **row: Any) -> bool:
     """Insert a row; False when one of its unique keys is already there, which leaves all as it was."""
-    insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    done = await connection.execute(insert(table).values(**row).on_conflict_do_nothing())
+    done = await connection.execute(_statement(table, connection.dialect.name), row)
     return bool(done.rowcount == 1)
+
+
+@cache
+def _statement(table: Table, dialect: str) -> Any:
+    """Written once: putting a statement together takes longer than SQLite needs to do it."""
+    insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    return insert(table).on_conflict_do_nothing()

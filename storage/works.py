@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -11,6 +11,7 @@ from storage.rows import record, values
 from storage.upsert import insert_or_ignore
 
 _works = tables.works
+_BY_ID = select(_works).where(_works.c.id == bindparam("work_id"))
 
 
 class Works:
@@ -24,7 +25,7 @@ class Works:
         return await insert_or_ignore(self._connection, _works, **values(work))
 
     async def get(self, work_id: str) -> Work | None:
-        row = (await self._connection.execute(select(_works).where(_works.c.id == work_id))).first()
+        row = (await self._connection.execute(_BY_ID, {"work_id": work_id})).first()
         return record(Work, row) if row else None
 
     async def in_thread(self, team: str, channel: str, thread_ts: str) -> Work | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,13 +17,14 @@ from bot.slack.seen import digest_of, words_of
 from handlers.ports import LookupFailed, Person, Place, SeenMessage
 
 _GROUP_SECONDS = 300.0
+_PLACE_SECONDS = 30.0
 _PATIENCE = 20.0
 _PAGE = 200
 _GONE = frozenset({"message_not_found", "thread_not_found"})
 
 
 class Lookup:
-    """The port `Slack`. Answers come from Slack each time; only the members of a group are kept, for five minutes."""
+    """The port `Slack`. Answers come from Slack each time, but for the members of a group and ordinary places."""
 
     def __init__(
         self,
@@ -35,6 +38,8 @@ class Lookup:
         self._tick = tick
         self._patience = patience
         self._groups: dict[str, tuple[float, frozenset[str]]] = {}
+        self._places: dict[str, tuple[float, Place]] = {}
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by channel: many ask at once
         self._team: str | None = None
 
     async def person(self, person: str) -> Person:
@@ -70,6 +75,23 @@ class Lookup:
         self._groups.pop(group, None)
 
     async def place(self, channel: str) -> Place:
+        """A conversation, at most half a minute old.
+
+        Slack answers 50 such questions a minute and a request waits for each. Only an ordinary place is kept: one that
+        is archived, shared with outsiders or without us is looked at anew every time.
+        """
+        try:
+            async with asyncio.timeout(self._patience), self._asking[channel]:
+                at, kept = self._places.pop(channel, (-math.inf, None))
+                if kept is None or self._tick() - at >= _PLACE_SECONDS:
+                    at, kept = self._tick(), await self._place_now(channel)
+                if kept.is_member and not kept.is_archived and not kept.is_external:
+                    self._places[channel] = (at, kept)
+                return kept
+        except TimeoutError as late:
+            raise LookupFailed(f"conversations.info: no answer in {self._patience:g} s") from late
+
+    async def _place_now(self, channel: str) -> Place:
         """A conversation as it is now. A direct message has the two who write it for members."""
         shown = _part(await self._ask("conversations.info", channel=channel), "channel")
         if shown.get("id") != channel:

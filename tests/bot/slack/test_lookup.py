@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -159,6 +160,34 @@ async def test_a_place_is_what_slack_says(desk: Desk, lookup: Lookup) -> None:
     assert await lookup.place(direct) == Place(id=direct)
     with pytest.raises(LookupFailed, match="channel_not_found"):
         await lookup.place("C0NOWHERE")
+
+
+async def test_many_who_ask_for_an_ordinary_place_ask_slack_once_in_half_a_minute(desk: Desk, lookup: Lookup) -> None:
+    places = await asyncio.gather(*(lookup.place(LAUNCH) for _ in range(40)))
+    assert places == [Place(id=LAUNCH)] * 40
+    await desk.time.sleep(29)
+    desk.slack.channels["launch"].is_archived = True
+    assert await lookup.place(LAUNCH) == Place(id=LAUNCH)
+    await desk.time.sleep(1)
+    assert await lookup.place(LAUNCH) == Place(id=LAUNCH, is_archived=True)
+    assert len(desk.slack.calls_of("conversations.info")) == 2
+
+
+@pytest.mark.parametrize("channel", ["C0PARTNERS", "C0QUIET", "C0DOCS"])
+async def test_a_place_shared_archived_or_without_us_is_asked_for_each_time(
+    desk: Desk, lookup: Lookup, channel: str
+) -> None:
+    desk.slack.channels["docs"].is_archived = True
+    for _ in range(3):
+        assert await lookup.place(channel) != Place(id=channel)
+    assert len(desk.slack.calls_of("conversations.info")) == 3
+
+
+async def test_a_place_slack_did_not_tell_of_is_asked_for_again(desk: Desk, lookup: Lookup) -> None:
+    desk.slack.faults.add("conversations.info", Fault.ERROR("fatal_error"), times=1)
+    with pytest.raises(LookupFailed):
+        await lookup.place(LAUNCH)
+    assert await lookup.place(LAUNCH) == Place(id=LAUNCH)
 
 
 # Messages
