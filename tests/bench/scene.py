@@ -225,6 +225,8 @@ async def at_work(name: str, folder: Path, *, as_shipped: bool = False) -> Async
 
 async def _end(process: asyncio.subprocess.Process, *, told: bool) -> None:
     """Ask it to stop, by a signal or by the end of its questions, and see to it that it does."""
+    assert process.stdin is not None
+    process.stdin.close()
     if told and process.returncode is None:
         process.terminate()
     try:

@@ -1,0 +1,42 @@
+"""The benchmark runs, and reports what it says it reports; how long anything takes is not asserted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.__main__ import main
+from tests.bench.report import p95
+from tests.bench.rounds import COMMANDS
+
+
+def test_the_benchmark_reports_each_command_alone_and_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--alone", "1", "--at-once", "3", "--model-seconds", "0.1", "--json", str(tmp_path / "b.json")]) == 0
+    told = json.loads((tmp_path / "b.json").read_text())
+    for rounds in (told["alone"], told["at_once"]):
+        assert list(rounds) == list(COMMANDS)
+        for pair in rounds.values():
+            for figures in pair.values():
+                assert figures["not_done"] == 0
+                assert figures["last"]["p50_ms"] > 0
+            assert pair["bot"]["first"]["p50_ms"] <= pair["bot"]["last"]["p50_ms"]
+            assert pair["bot"]["transactions_per_run"] >= pair["bot"]["commits_per_run"] > 0
+            assert pair["bot"]["calls_per_run"]["chat.postMessage"] >= 2
+            assert pair["bare"]["calls_per_run"] == {"chat.postMessage": 1}
+    if sys.platform == "linux":
+        assert min(told["at_once"]["draft"]["bot"]["rss_mib"]) > 10
+    assert told["slow_model"]["bot"]["last"]["p50_ms"] > 100
+    assert told["paced"]["refused_429"] == 0
+    printed = capsys.readouterr().out
+    assert all(f"/{stage}" in printed for stage in COMMANDS)
+
+
+def test_the_95th_percentile_is_within_what_was_measured() -> None:
+    assert p95([7.0]) == 7.0
+    assert p95([float(number) for number in range(1, 101)]) == pytest.approx(95.05)
+    assert 1.0 <= p95([1.0, 2.0]) <= 2.0
