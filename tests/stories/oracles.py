@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 from sqlalchemy import text
 
-from bot.playground.scripted import ScriptedModels
+from bot.playground.scripted import Recorded, ScriptedModels
 from bot.playground.server import Playground
 from handlers.case import load_case
 from handlers.context import Manifest, digest, recompose
@@ -20,13 +21,18 @@ from storage.records import Answer, Chained
 TEAM = "T0PLAY"
 
 
-async def nothing_is_wrong(slack: Playground, models: ScriptedModels, storage: Database) -> None:
-    """Nothing forbidden was said, every prompt is what its manifest says, and approvals and ledger agree."""
+async def nothing_is_wrong(
+    slack: Playground, models: ScriptedModels, storage: Database, *, killed: bool = False
+) -> None:
+    """Nothing forbidden was said, every prompt is what its manifest says, and approvals and ledger agree.
+
+    `killed`: processes were killed in mid-work, so that a run may have asked more than once, under another marker.
+    """
     assert slack.violations == []
     nobody_reads_a_traceback(slack)
     no_slot_is_said_twice(slack)
     async with storage.reading() as saved:
-        await every_prompt_is_what_its_manifest_says(models, saved)
+        await every_prompt_is_what_its_manifest_says([] if killed else models.requests, saved)
         chain = [entry async for entry in saved.ledger.chain(TEAM)]
         assert first_fault(chain) is None
         await approvals_and_ledger_agree(slack, chain, saved)
@@ -42,7 +48,7 @@ def no_slot_is_said_twice(slack: Playground) -> None:
     assert sorted(slots) == sorted(set(slots))
 
 
-async def every_prompt_is_what_its_manifest_says(models: ScriptedModels, saved: Saved) -> None:
+async def every_prompt_is_what_its_manifest_says(requests: Sequence[Recorded], saved: Saved) -> None:
     """What went over the wire is stored, byte for byte, and comes back from the manifest and the texts it names."""
     stored = {}
     for run_id in await _ids(saved, "SELECT run_id FROM contexts"):
@@ -52,7 +58,7 @@ async def every_prompt_is_what_its_manifest_says(models: ScriptedModels, saved: 
         again = recompose(Manifest.from_json(json.dumps(context.manifest)), await _texts_of(run.work_id, saved))
         assert (again.system, again.user) == (context.system, context.prompt)
         stored[context.system, context.prompt] = run_id
-    for request in models.requests:
+    for request in requests:
         assert (request.system, request.user) in stored, f"no run remembers having sent this:\n{request.user}"
 
 
@@ -78,11 +84,13 @@ async def approvals_and_ledger_agree(slack: Playground, chain: Sequence[Chained]
         case = await load_case(answer_id, saved)
         assert case is not None
         before = ReviewState.AWAITING
-        for end in range(1, len(case.verdicts) + 1):
-            said = case.verdicts[:end]
-            after = state_of(said, quorum=99, superseded=False, expires_at=None, now=said[-1].at)
+        entries = {entry.seq: entry for entry in chain}
+        for _, together in groupby(case.verdicts, key=lambda verdict: entries[verdict.ledger_seq].at):
+            last = list(together)[-1]  # what was written in one transaction was never true in between
+            said = [verdict for verdict in case.verdicts if verdict.seq <= last.seq]
+            after = state_of(said, quorum=99, superseded=False, expires_at=None, now=last.at)
             if after is ReviewState.APPROVED and before is not ReviewState.APPROVED:
-                entry = next(one for one in chain if one.seq == said[-1].ledger_seq)
+                entry = entries[last.ledger_seq]
                 assert json.loads(entry.body)["sha256"] == case.answer.sha256 == digest(case.answer.text)
                 made.add(entry.hash[:12])
             before = after

@@ -1,0 +1,47 @@
+"""The stack may change while the bot works: the next run takes the new one, a broken file changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.stories.workspace import Team, team
+
+BRIEF = "Say that Spip has found a nut"
+CAREFUL_DRAFTS = '\n[stages.draft]\nmodel = "careful"\n'
+
+
+async def replaced(us: Team, text: str) -> None:
+    """A new file in the old one's place; waits until the bot has looked at it."""
+    before = us.bot.live.stack
+    stack = us.folder / "stack.toml"
+    aside = us.folder / "stack.new"
+    aside.write_text(text)
+    aside.replace(stack)
+    if "[models" in text:
+        await us.slack.until(lambda: us.bot.live.stack is not before)
+
+
+async def test_the_next_draft_uses_the_model_the_file_names_now(tmp_path: Path) -> None:
+    async with team(tmp_path) as us:
+        root = await us.starts("draft", BRIEF)
+        assert us.models.requests[-1].model == "quick-1"
+        stack = us.folder / "stack.toml"
+        await replaced(us, stack.read_text() + CAREFUL_DRAFTS)
+        await us.asks(root, "draft")
+        assert us.models.requests[-1].model == "careful-1"
+        assert "careful" in us.card(root)
+
+
+async def test_a_broken_file_leaves_the_old_stack_live(tmp_path: Path) -> None:
+    async with team(tmp_path) as us:
+        whole = (us.folder / "stack.toml").read_text()
+        before = us.bot.live.stack
+        await replaced(us, "[stages.draft]\nmodel = 'nobody'\n")
+        root = await us.starts("draft", BRIEF)
+        for _ in range(3):
+            await us.asks(root, "draft")
+        assert {asked.model for asked in us.models.requests} == {"quick-1"}
+        assert us.bot.live.stack is before
+        await replaced(us, whole + CAREFUL_DRAFTS)
+        await us.asks(root, "draft")
+        assert us.models.requests[-1].model == "careful-1"
