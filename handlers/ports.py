@@ -114,6 +114,41 @@ class LookupFailed(Exception):  # noqa: N818  reads as a fact
     """Slack could not tell us; whatever depends on it is "not yet", never "yes"."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A page as text.
+
+    Attributes:
+        url: where it was read in the end; another address than the one asked for if that one led on.
+        title: what it calls itself; empty if it does not.
+        text: its words, with headings and lists as Markdown has them.
+        kind: "html", "text", "markdown" or "json".
+        fetched_bytes: what came over the wire.
+    """
+
+    url: str
+    title: str
+    text: str
+    kind: str
+    fetched_bytes: int
+
+
+class SourceUnread(Exception):  # noqa: N818  reads as a fact
+    """A source gave no text. Its sentence goes on after "was not read: ", such as "it answered HTTP 404"."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class Sources(Protocol):
+    """The scout's reading room. Only addresses that people wrote are ever asked for."""
+
+    async def read(self, url: str) -> Source:
+        """Raise SourceUnread, and nothing else, when there is no text to be had."""
+        ...
+
+
 Clock = Callable[[], datetime]
 """Now, in UTC, with its zone."""
 
