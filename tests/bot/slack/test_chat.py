@@ -184,6 +184,28 @@ async def test_nothing_is_sent_again_while_the_thread_cannot_be_read(desk: Desk)
     assert len(desk.slack.calls_of("conversations.replies")) == 7
 
 
+@pytest.mark.parametrize("unseen", [1, 2])
+async def test_a_message_that_shows_late_is_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, unseen: int
+) -> None:
+    work = await desk.work("olm")
+    await desk.delivers()
+    threads, looks = desk.slack.workspace.thread, 0
+
+    def stale(channel: str, ts: str) -> list[Any]:
+        nonlocal looks
+        looks += 1
+        return threads(channel, ts)[: 1 if looks <= unseen else None]
+
+    desk.slack.faults.add("chat.postMessage", Fault.LOSE_REPLY)
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.slack.workspace, "thread", stale)
+        await desk.owes(work, "notice", "lives a hundred years")
+        await desk.delivers()
+    assert slots(desk) == ["olm/root", "olm/notice"]
+    assert looks == unseen + 1
+
+
 async def test_another_apps_message_with_our_slot_is_not_taken_for_ours(desk: Desk) -> None:
     work = await desk.work("shoebill")
     await desk.delivers()
@@ -397,6 +419,14 @@ async def test_a_heartbeat_never_follows_the_final_form(desk: Desk) -> None:
     await desk.delivers()
     await desk.chat.heartbeat(card, said("working · 8 s", state="running"))
     assert card_words(desk) == "answered"
+
+
+async def test_a_heartbeat_says_nothing_while_a_newer_form_is_owed(desk: Desk) -> None:
+    card = await card_of(desk, "polecat")
+    await desk.dies()
+    await desk.revises(card, said("working · glm-5 for kimi-k2", state="running"))
+    await desk.chat.heartbeat(card, said("working · kimi-k2, 8 s", state="running"))
+    assert card_words(desk) == "working"
 
 
 async def test_a_heartbeat_whose_caller_went_away_is_not_overtaken_by_the_final_form(desk: Desk) -> None:

@@ -190,6 +190,30 @@ async def test_a_place_slack_did_not_tell_of_is_asked_for_again(desk: Desk, look
     assert await lookup.place(LAUNCH) == Place(id=LAUNCH)
 
 
+@pytest.mark.parametrize("sign", ["is_ext_shared", "is_shared", "is_pending_ext_shared"])
+async def test_any_sign_of_sharing_makes_a_place_external(
+    lookup: Lookup, monkeypatch: pytest.MonkeyPatch, sign: str
+) -> None:
+    async def ask(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"channel": {"id": LAUNCH, "is_member": True, "is_archived": False, sign: True}}
+
+    monkeypatch.setattr(lookup._calls, "ask", ask)
+    assert (await lookup.place(LAUNCH)).is_external is True
+
+
+@pytest.mark.parametrize("missing", ["id", "is_member", "is_archived"])
+async def test_a_place_half_told_is_not_known(lookup: Lookup, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    told = {"id": LAUNCH, "is_member": True, "is_archived": False}
+    del told[missing]
+
+    async def ask(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"channel": told}
+
+    monkeypatch.setattr(lookup._calls, "ask", ask)
+    with pytest.raises(LookupFailed):
+        await lookup.place(LAUNCH)
+
+
 # Messages
 
 
