@@ -29,8 +29,10 @@ from bot.slack.lookup import Lookup
 from bot.slack.pace import Pace
 from bot.slack.rich_text import parts_of
 from bot.slack.transport import SocketMode, http_app, serve
+from bot.sources.fetch import ReadingRoom
 from bot.stack_file import LiveStack, Loaded
 from handlers.errors import Refusal
+from handlers.ports import Sources
 from handlers.result import NotOurs
 from handlers.review import meaning
 from handlers.run import run_broke, run_stage
@@ -73,11 +75,13 @@ class Countersign:
         environment: dict[str, str] | None = None,
         pace: Pace | None = None,
         follow: Callable[[Stack], None] | None = None,
+        sources: Sources | None = None,
     ) -> None:
         self._access, self._stack_path, self._port = slack, stack_path, port
         self._database_url = database_url
         self._pace = pace or Pace()
         self._follow = follow
+        self._sources = sources
         self._environment = dict(os.environ) if environment is None else environment
         self._exit = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -109,6 +113,7 @@ class Countersign:
         client = build_client(token, self._access.api_url, session)
         self.models = AssignedModels(environment=self._environment)
         self._exit.push_async_callback(self.models.aclose)
+        self.sources = self._sources or self._reading_room()
         who = await _who_we_are(client)
         lookup = Lookup(client=client, pace=self._pace)
         self.chat = Chat(client=client, database=self.storage, clock=utc_now, pace=self._pace)
@@ -154,6 +159,12 @@ class Countersign:
             by_http = None if self._access.app_token else app
             web = http_app(by_http, signing_secret=signing_secret, ready=self._missing)
             self._beside("http", serve(web, self._port))
+
+    def _reading_room(self) -> Sources:
+        """The public web, and nothing that is not public."""
+        room = ReadingRoom()
+        self._exit.push_async_callback(room.aclose)
+        return room
 
     async def _missing(self) -> dict[str, str]:
         """What keeps this process from working, each with a sentence."""
@@ -202,6 +213,7 @@ class Countersign:
                 run,
                 storage=self.storage,
                 models=self.models,
+                sources=self.sources,
                 heartbeats=self.chat,
                 stack=self.live.stack,
                 cut=cut,

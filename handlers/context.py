@@ -290,6 +290,8 @@ def _in_words(items: Sequence[Crossed]) -> list[str]:
         match item.reads:
             case Reads.NOTE:
                 name = "your note" if counts[Reads.NOTE] == 1 else "your notes"
+            case Reads.UNREAD:
+                continue  # the card's remark says it
             case Reads.SOURCES if counts[Reads.SOURCES] > 1:
                 name = f"{counts[Reads.SOURCES]} sources"
             case reads if reads in _NAMED_BY_DIGEST:

@@ -59,13 +59,14 @@ def critiques_of(text: Answer, answers: Sequence[Answer]) -> list[Answer]:
     return [a for a in answers if a.stage == StageName.CRITIQUE and a.about_id == text.id]
 
 
-def material(run: Run, work: Work, answers: Sequence[Answer]) -> list[Item]:
-    """Everything that crosses into a run's context, in the order its stage reads it."""
+def material(run: Run, work: Work, answers: Sequence[Answer], *, sources: Sequence[Item] = ()) -> list[Item]:
+    """Everything that crosses into a run's context, in the order its stage reads it; `sources` were read for it."""
     stage = stage_of(run)
     target = target_of(run, answers)
     items: list[Item] = []
     for reads in stage.reads:
         items += _crossing(reads, stage, run, work, answers, target)
+        items += [item for item in sources if item.reads is reads]
     return items
 
 
@@ -88,7 +89,7 @@ def _crossing(
             return _findings(critiques_of(target, answers)) if target else []
         case Reads.NOTE:
             return [Item(reads=reads, title="note", text=run.note, author=run.asked_by)] if run.note else []
-        case Reads.SOURCES | Reads.EVIDENCE:
+        case Reads.SOURCES | Reads.UNREAD | Reads.EVIDENCE:
             return []
 
 

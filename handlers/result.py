@@ -18,6 +18,7 @@ from handlers.opening import open_review, supersede_older
 from handlers.ports import Clock, ModelAnswer, NewId, StopReason
 from handlers.request import card_slot, owed
 from handlers.routing import Route
+from handlers.sources import addresses_in
 from handlers.stack import Gate, Model, Stack, StageName
 from storage.database import Database, Saved
 from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
@@ -57,7 +58,10 @@ def whole(got: Answered, *, stage: StageName) -> Deliverable:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Made:
-    """A run that gave an answer: what it was, what it saw, what it said."""
+    """A run that gave an answer: what it was, what it saw, what it said.
+
+    `of_sources` is what people are told of the sources it could not read.
+    """
 
     run: Run
     work: Work
@@ -66,6 +70,7 @@ class Made:
     context: Context
     got: Answered
     said: Deliverable
+    of_sources: tuple[str, ...] = ()
 
     @property
     def target(self) -> Answer | None:
@@ -176,7 +181,7 @@ def usage(context: Context, got: Answered) -> Spent:
 def _outcome(made: Made, ended: datetime) -> messages.Outcome:
     run, got = made.run, made.got
     spent = usage(made.context, got)
-    remarks = [_remark(made)]
+    remarks = [_remark(made), *made.of_sources]
     if made.is_cut:
         remarks.append("The answer was cut at the output limit; it is not whole.")
     return messages.Outcome(
@@ -238,7 +243,7 @@ Blocks = Sequence[dict[str, Any]]
 
 async def _typeset(made: Made, cut: Cut) -> tuple[Sequence[Blocks], Sequence[Blocks]]:
     """The text and the notes as the blocks of messages. In a thread: a long answer must not hold up the acks."""
-    linkable = _linkable(made.work)
+    linkable = addresses_in(made.work.brief, made.run.note)  # of what models write, only these may become links
     notes = "\n\n".join(words for words in (_blocked(made.said), made.said.notes) if words.strip())
     text = await asyncio.to_thread(cut, made.said.text, linkable) if made.said.text.strip() else []
     return text, await asyncio.to_thread(cut, notes, linkable) if notes else []
@@ -261,14 +266,6 @@ def say_answer(
 def _blocked(made: Deliverable) -> str:
     """The owner's reason is a model's words too, so it stands among the notes."""
     return f"**Blocked:** {made.blocked_because}" if made.blocked_because else ""
-
-
-def _linkable(work: Work) -> frozenset[str]:
-    """The URLs that stood in the brief: only these may become links."""
-    words = work.brief.split()
-    return frozenset(
-        url for word in words if (url := word.strip("<>()[]{},;.!?\"'")).startswith(("http://", "https://"))
-    )
 
 
 def _entry(made: Made, answer: Answer, at: datetime) -> Entry:

@@ -6,16 +6,17 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from handlers import messages
-from handlers.context import Context, compose, sentence
+from handlers.context import Context, Item, compose, sentence
 from handlers.errors import ModelFailed, Refusal
 from handlers.material import material, stage_of
-from handlers.ports import Assignment, Clock, ModelAnswer, Models, NewId, Prompt
+from handlers.ports import Assignment, Clock, ModelAnswer, Models, NewId, Prompt, Sources
 from handlers.request import card_slot
 from handlers.result import Answered, Cut, Made, NotOurs, deliver, whole
 from handlers.routing import NoRoute, Route, route
+from handlers.sources import NOTHING_READ, Readings, hand_over, read_sources
 from handlers.stack import Model, Stack, StageName
 from handlers.words import Body, storable
 from storage.database import Database
@@ -37,6 +38,7 @@ async def run_stage(
     *,
     storage: Database,
     models: Models,
+    sources: Sources,
     heartbeats: Heartbeats,
     stack: Stack,
     cut: Cut,
@@ -53,10 +55,12 @@ async def run_stage(
         answers = await saved.answers.of_work(run.work_id)
     assert work is not None
     try:
-        decided, context = prepare(run, work, answers, stack, marker=new_id("m"))
-        await _remember(run, decided, context, storage=storage, now=now)
-        seen = sentence(context.manifest)
-        async with _beating(run, work, decided, seen, heartbeats=heartbeats):
+        decided = decide(run, work, stack)
+        async with _beating(run, work, decided, heartbeats=heartbeats) as beat:
+            readings = await read_sources(run, work, sources=sources)
+            context, told = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
+            await _remember(run, decided, context, storage=storage, now=now)
+            beat.seen = sentence(context.manifest)
             got = await _ask(decided, context, stack, models=models)
         deliverable = whole(got, stage=StageName(run.stage))
     except Refusal as refusal:
@@ -64,25 +68,56 @@ async def run_stage(
     except ModelFailed as failure:
         await _end(run, RunState.FAILED, failure.sentence, failure.code, storage=storage, now=now)
     else:
-        made = Made(run=run, work=work, answers=answers, route=decided, context=context, got=got, said=deliverable)
+        made = Made(
+            run=run,
+            work=work,
+            answers=answers,
+            route=decided,
+            context=context,
+            got=got,
+            said=deliverable,
+            of_sources=told,
+        )
         await deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id)
 
 
-def prepare(run: Run, work: Work, answers: Sequence[Answer], stack: Stack, *, marker: str) -> tuple[Route, Context]:
-    """Decide the route and compose the context. Raises Refusal when the stage may not or cannot start."""
-    stage = stage_of(run)
-    decided = route(stack, stage.name, work.channel)
+def decide(run: Run, work: Work, stack: Stack) -> Route:
+    """The route. Raises Refusal when nobody may do the stage here."""
+    decided = route(stack, stage_of(run).name, work.channel)
     if isinstance(decided, NoRoute):
         raise Refusal(decided.sentence)
+    return decided
+
+
+def prepare(
+    run: Run,
+    work: Work,
+    answers: Sequence[Answer],
+    decided: Route,
+    stack: Stack,
+    *,
+    marker: str,
+    readings: Readings = NOTHING_READ,
+) -> tuple[Context, tuple[str, ...]]:
+    """Compose the context, and say of sources what did not cross. Raises Refusal when the stage lacks what it needs."""
+    stage = stage_of(run)
     rules = stack.rules(stage.name)
-    context = compose(
-        stage,
-        material(run, work, answers),
-        marker=marker,
-        extra_instructions=rules.instructions or "",
-        prefix=stack.commands.prefix,
-    )
-    return decided, context
+
+    def composed(sources: Sequence[Item] = ()) -> Context:
+        return compose(
+            stage,
+            material(run, work, answers, sources=sources),
+            marker=marker,
+            extra_instructions=rules.instructions or "",
+            prefix=stack.commands.prefix,
+        )
+
+    context = composed()
+    if readings == NOTHING_READ:
+        return context, ()
+    room = stack.models[decided.model].context_tokens - rules.max_output_tokens - context.tokens
+    handed = hand_over(readings, room=room)
+    return composed(handed.items), handed.remarks
 
 
 async def _remember(run: Run, decided: Route, context: Context, *, storage: Database, now: Clock) -> None:
@@ -115,13 +150,15 @@ def _route_json(decided: Route) -> dict[str, Any]:
 class _beating:  # noqa: N801  reads as a phrase where it is used
     """While inside, the card and the thread show that somebody works; leaving ends it at once."""
 
-    def __init__(self, run: Run, work: Work, decided: Route, seen: str, *, heartbeats: Heartbeats) -> None:
-        self._run, self._work, self._decided, self._seen = run, work, decided, seen
+    def __init__(self, run: Run, work: Work, decided: Route, *, heartbeats: Heartbeats) -> None:
+        self._run, self._work, self._decided = run, work, decided
+        self.seen = ""  # what crossed, in words, once it is known
         self._heartbeats = heartbeats
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._beat())
+        return self
 
     async def __aexit__(self, *_: object) -> None:
         assert self._task is not None
@@ -141,7 +178,7 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
                 model=self._decided.model,
                 seconds=seconds,
                 why=self._decided.reason,
-                read=self._seen,
+                read=self.seen,
             )
             await self._heartbeats.heartbeat(card_slot(self._run), body)
             pause = NEXT_BEATS

@@ -22,6 +22,8 @@ from handlers.ports import (
     Place,
     Prompt,
     SeenMessage,
+    Source,
+    SourceUnread,
     StopReason,
     Usage,
 )
@@ -141,6 +143,24 @@ def an_answer(text: str, served: str | None = None, **more: Any) -> ModelAnswer:
         "served_id": served,
     }
     return ModelAnswer(text=text, **(said | more))
+
+
+class FakeSources:
+    """The port Sources: pages by their address; all others are not there."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, Source | str] = {}
+        self.asked: list[str] = []
+
+    def holds(self, url: str, text: str, *, title: str = "", found_at: str | None = None) -> None:
+        self.pages[url] = Source(url=found_at or url, title=title, text=text, kind="html", fetched_bytes=len(text))
+
+    async def read(self, url: str) -> Source:
+        self.asked.append(url)
+        page = self.pages.get(url, "it answered HTTP 404")
+        if isinstance(page, str):
+            raise SourceUnread(page)
+        return page
 
 
 @dataclass

@@ -23,6 +23,8 @@ class Reads(StrEnum):
 
     BRIEF = "brief"
     SOURCES = "sources"
+    UNREAD = "unread sources"
+    """Which sources gave no text, and why: our own words."""
     SCOUT_NOTES = "scout notes"
     TARGET = "text"
     """The one text it works on."""

@@ -27,6 +27,7 @@ from tests.fakes import (
     FakeIds,
     FakeModels,
     FakeSlack,
+    FakeSources,
     a_stack,
     fake_cut,
     open_database,
@@ -58,6 +59,7 @@ class House:
     models: FakeModels
     now: FakeClock = field(default_factory=FakeClock)
     new_id: FakeIds = field(default_factory=FakeIds)
+    sources: FakeSources = field(default_factory=FakeSources)
     heartbeats: FakeHeartbeats = field(default_factory=FakeHeartbeats)
     keys: int = 0
 
@@ -119,6 +121,7 @@ class House:
             run,
             storage=self.storage,
             models=self.models,
+            sources=self.sources,
             heartbeats=self.heartbeats,
             stack=self.stack,
             cut=fake_cut,

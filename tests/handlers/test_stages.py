@@ -9,7 +9,8 @@ import pytest
 from handlers.stack import StageName
 from handlers.stages import REVISE, STAGES, Reads, Role, Stage, is_text
 
-BRIEF, SOURCES, SCOUT_NOTES, TARGET = Reads.BRIEF, Reads.SOURCES, Reads.SCOUT_NOTES, Reads.TARGET
+BRIEF, SOURCES, UNREAD, SCOUT_NOTES = Reads.BRIEF, Reads.SOURCES, Reads.UNREAD, Reads.SCOUT_NOTES
+TARGET = Reads.TARGET
 PLAN, CRITIQUES, FINDINGS, EVIDENCE, NOTE = (
     Reads.PLAN,
     Reads.CRITIQUES,
@@ -30,7 +31,7 @@ def test_every_stage_name_has_its_stage() -> None:
 @pytest.mark.parametrize(
     ("stage", "needs", "may_see"),
     [
-        (STAGES[StageName.SCOUT], {BRIEF}, {BRIEF, SOURCES, NOTE}),
+        (STAGES[StageName.SCOUT], {BRIEF}, {BRIEF, SOURCES, UNREAD, NOTE}),
         (STAGES[StageName.DRAFT], {BRIEF}, {BRIEF, SCOUT_NOTES, NOTE}),
         (REVISE, {BRIEF, TARGET}, {BRIEF, TARGET, FINDINGS, NOTE}),
         (STAGES[StageName.CRITIQUE], {TARGET}, {BRIEF, TARGET, EVIDENCE, NOTE}),
