@@ -44,10 +44,9 @@ def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a card tells of a run that gave an answer."""
+    """What a card tells of a run that gave an answer; `because` says why another model answered than was assigned."""
 
     model: str
-    tried: tuple[str, ...]
     seconds: float
     tokens: int | None
     estimated: bool
@@ -56,6 +55,8 @@ class Outcome:
     read: str
     remark: str = ""
     done: str = "answered"
+    instead_of: str = ""
+    because: str = ""
 
 
 def answered(run: Run, outcome: Outcome) -> Body:
@@ -64,10 +65,10 @@ def answered(run: Run, outcome: Outcome) -> Body:
         figures += f" · {tokens(outcome.tokens, estimated=outcome.estimated)}"
     if outcome.usd is not None:
         figures += f"{', ' if outcome.tokens is not None else ' · '}{money(outcome.usd)}"
-    who: list[str | Span] = [outcome.model]
-    if outcome.tried:
-        who = [bold(f"{outcome.model} for {outcome.tried[0]}"), f", {outcome.tried[1]}"]
-    lines = [line(bold(name_of(run)), f" · {outcome.done} · ", *who, figures)]
+    who = bold(f"{outcome.model} for {outcome.instead_of}") if outcome.instead_of else outcome.model
+    lines = [line(bold(name_of(run)), f" · {outcome.done} · ", who, figures)]
+    if outcome.because:
+        lines.append(line(outcome.because))
     if outcome.remark:
         lines.append(line(outcome.remark))
     return _card(run, RunState.ANSWERED, [*lines, line(outcome.why, *_read(outcome.read), small=True)])
@@ -157,6 +158,14 @@ def broke(reference: str) -> str:
     )
 
 
+def not_handled(reference: str) -> str:
+    """For a request that broke before it came to a run."""
+    return (
+        f"Something broke on our side, so nothing was started (reference {reference}). "
+        "Ask again in a minute, or tell the operator the reference."
+    )
+
+
 def help_text(prefix: str) -> Body:
     """What can be asked for, and where."""
     command = f"/{prefix}draft"
@@ -214,7 +223,7 @@ def review_card(
     }[state]
     lines = [line(bold(head), f" · text {short(answer.sha256)}{cost}")]
     if approved_by and quorum > 1:
-        lines.append(line(f"{len(approved_by)} of {quorum}: ", *people(approved_by)))
+        lines.append(line(f"{len(approved_by)} of {count(quorum, 'approval')}: ", *people(approved_by)))
     elif state == "approved":
         lines.append(line("by ", *people(approved_by)))
     if remark:
@@ -239,14 +248,15 @@ def _how(
     quorum: int,
 ) -> Line:
     needed = f" {quorum} of them must agree." if quorum > 1 else ""
-    who = people(reviewers) + ([", " if reviewers else "", f"members of {', '.join(groups)}"] if groups else [])
+    teams = f"members of the user group{'s' * (len(groups) > 1)} {', '.join(groups)}"
+    who = people(reviewers) + ([", " if reviewers else "", teams] if groups else [])
     spans: list[str | Span] = [
         f"{approve} approves this text, {send_back} sends it back. Reviewers: ",
         *who,
         f".{needed} ",
     ]
     if solo:
-        spans.append("Solo mode: whoever asked may approve too.")
+        spans.append("Solo mode: a reviewer may approve what they asked for.")
     else:
         spans += [Who(person=asked_by), " asked for it and cannot approve it."]
     return line(*spans, small=True)
@@ -284,7 +294,7 @@ def approved_by(
     answer: Answer, who: Sequence[str], at: datetime, head: str, *, solo: bool, freed_by: str | None = None
 ) -> Body:
     """Said when the quorum is reached; `freed_by` took back the send-back that stood against it."""
-    mode = " Solo mode: whoever asked for it may approve it." if solo else ""
+    mode = " Solo mode: approved by who asked for it." if solo else ""
     told = f": text {short(answer.sha256)}, {clock(at)}.{mode} Ledger {head[:12]}."
     first: list[str | Span] = [Who(person=freed_by), " withdrew the send-back. "] if freed_by else []
     return verdict(answer, "approved", *first, "Approved by ", *people(who, between=" and "), told)
@@ -306,5 +316,6 @@ def took_back(answer: Answer, state: str, by: str, what: str, *, waits: bool) ->
 
 def lapsed(who: Sequence[str], why: str) -> Body:
     """An approval that stopped counting, found when it was looked at again."""
-    told = " approved this text before; that does not count any more. "
-    return plain(line(*people(who, between=" and "), told, why), fallback="An approval does not count any more")
+    approvals = "The approval by " if len(who) == 1 else "The approvals by "
+    told = f" do{'es' * (len(who) == 1)} not count any more. {why}"
+    return plain(line(approvals, *people(who, between=" and "), told), fallback="An approval does not count any more")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,18 +29,23 @@ Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]
 """Cut a model's Markdown into the blocks of one or more messages; the second argument names URLs that may be links."""
 
 
+_AN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,79}")
+_UNSEEN = frozenset("CZ")  # Unicode's controls, marks of direction, and blanks
+
+
 class NotOurs(Exception):  # noqa: N818  reads as a fact
     """The run was cancelled, or another worker took it over; whatever this one made is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answered:
-    """A model's answer, which model gave it, and what was tried before."""
+    """A model's answer, which model gave it, and, if it was not the assigned one, instead of which and why."""
 
     answer: ModelAnswer
     key: str
     model: Model
-    tried: tuple[str, ...] = ()
+    instead_of: str = ""
+    because: str = ""
 
 
 def whole(got: Answered, *, stage: StageName) -> Deliverable:
@@ -51,7 +58,7 @@ def whole(got: Answered, *, stage: StageName) -> Deliverable:
             raise ModelFailed(f"the content filter of {got.key} stopped the answer. {way}", code="content_filter")
         case StopReason.FINISHED | StopReason.LENGTH:
             text = got.answer.text
-    if not text.strip():
+    if not any(unicodedata.category(char)[0] not in _UNSEEN for char in text):
         raise ModelFailed(f"{got.key} answered with nothing. `{messages.BOT} again` asks once more.", code="empty")
     return read_answer(stage, text)
 
@@ -186,7 +193,8 @@ def _outcome(made: Made, ended: datetime) -> messages.Outcome:
         remarks.append("The answer was cut at the output limit; it is not whole.")
     return messages.Outcome(
         model=_named(got),
-        tried=got.tried,
+        instead_of=got.instead_of,
+        because=got.because,
         seconds=(ended - (run.started_at or ended)).total_seconds(),
         tokens=spent.input_tokens + spent.output_tokens,
         estimated=spent.estimated,
@@ -199,8 +207,12 @@ def _outcome(made: Made, ended: datetime) -> messages.Outcome:
 
 
 def _named(got: Answered) -> str:
+    """The model's key, and the id it was served under where that is another one."""
     served = got.answer.served_id
-    return f"{got.key} (served by {served})" if served and served != got.model.id else got.key
+    if not served or served == got.model.id:
+        return got.key
+    # The endpoint's words, so only what looks like an id is repeated on a card.
+    return f"{got.key} (served by {served if _AN_ID.fullmatch(served) else 'another id'})"
 
 
 def _done(decision: Decision) -> str:
@@ -220,7 +232,7 @@ def _remark(made: Made) -> str:
         case StageName.CRITIQUE:
             verdict = "nothing serious found" if said.verdict is CriticVerdict.NOTHING_SERIOUS else "revise"
             found = f"{count(len(said.findings), 'finding')} · " if said.findings else ""
-            return f"{found}verdict: {verdict}"
+            return f"{found}verdict: {verdict}" + (f", for {said.remarks}" if said.remarks else "")
         case StageName.FINAL:
             tally = taken_up(said.notes, _labels(made)).in_words
             return ". ".join(words for words in (tally, said.remarks) if words)

@@ -205,8 +205,9 @@ async def _ask(decided: Route, context: Context, stack: Stack, *, models: Models
         except ModelFailed as failure:
             failures.append(failure)
         else:
-            tried = (decided.model, failures[0].sentence) if failures else ()
-            return Answered(answer=_storable(answer), key=key, model=model, tried=tried)
+            because = " ".join(failure.sentence for failure in failures)
+            instead_of = decided.model if failures else ""
+            return Answered(answer=_storable(answer), key=key, model=model, instead_of=instead_of, because=because)
     last = failures[-1]
     told = " Then: ".join(failure.sentence for failure in failures)
     way = f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."

@@ -132,8 +132,8 @@ def _why_lapsed(why: str) -> str:
         case Judgement.OUTSIDER:
             return "Guests and people from other organisations count only when the stack names them."
         case Judgement.NOT_A_REVIEWER:
-            return "Not among the reviewers any more."
+            return "No longer among the reviewers."
         case Judgement.OWN_WORK:
-            return "They asked for this text or had a hand in it, and solo mode is off."
+            return "Whoever asked for a text or had a hand in it approves it in solo mode only."
         case said:
             return said

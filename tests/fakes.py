@@ -111,6 +111,13 @@ class FakeSlack:
             raise LookupFailed(f"{what} of {of}: no answer")
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for something that nobody announces."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110  that is why
+            await asyncio.sleep(0.001)
+
+
 Script = str | ModelAnswer | ModelFailed | Exception
 
 

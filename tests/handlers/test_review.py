@@ -486,7 +486,7 @@ async def test_a_quorum_lowered_while_waiting_approves_nothing_by_itself(house: 
     ("what", "says"),
     [
         ("deactivated", "The account is deactivated"),
-        ("no reviewer any more", "Not among the reviewers any more."),
+        ("no reviewer any more", "No longer among the reviewers."),
     ],
 )
 async def test_who_may_not_approve_any_more_does_not_help_to_reach_the_quorum(

@@ -1,0 +1,98 @@
+"""Whoever sent a text back says why: the reason becomes the note of the next final."""
+
+from __future__ import annotations
+
+import pytest
+
+from handlers.errors import Refusal
+from storage.records import Answer
+from tests.handlers.house import ANN, RAE, SAM, STAN, House
+
+
+@pytest.fixture
+async def sent_back(house: House) -> Answer:
+    text = await house.final(by=STAN)
+    await house.reacts(SAM, text, "x")
+    return text
+
+
+async def test_the_reason_is_handed_to_the_next_final(house: House, sent_back: Answer) -> None:
+    await house.says_why(SAM, sent_back, "Name the date.")
+    await house.runs_all()
+    *_, run = await house.runs()
+    assert (run.stage, run.note, run.entrance, run.target_id) == ("final", "Name the date.", "send_back", sent_back.id)
+    prompt = house.models.asked[-1][1].user
+    assert "Name the date." in prompt
+    assert "The cage is open." in prompt
+    assert await house.state(sent_back) == "superseded"
+
+
+async def test_who_sent_it_back_may_approve_the_next_version_and_who_asked_first_may_not(
+    house: House, sent_back: Answer
+) -> None:
+    house.rules(reviewers=(RAE, SAM, STAN))
+    await house.says_why(SAM, sent_back, "Name the date.")
+    await house.runs_all()
+    *_, run = await house.runs()
+    newer = await house.answer_of(run)
+    await house.reacts(STAN, newer)
+    assert await house.state(newer) == "awaiting"
+    await house.reacts(SAM, newer)
+    assert await house.state(newer) == "approved"
+
+
+@pytest.mark.parametrize("who", [ANN, STAN, RAE])
+async def test_nobody_elses_reply_is_a_reason(house: House, sent_back: Answer, who: str) -> None:
+    await house.says_why(who, sent_back, "I like it")
+    assert len(await house.runs()) == 1
+    assert await house.outcome(f"reply/{house.keys}") == "no reason wanted"
+
+
+async def test_one_reason_makes_one_final_however_often_it_is_delivered_or_followed(
+    house: House, sent_back: Answer
+) -> None:
+    await house.says_why(SAM, sent_back, "Name the date.")
+    house.keys -= 1
+    await house.says_why(SAM, sent_back, "Name the date.")
+    await house.says_why(SAM, sent_back, "And thank you.")
+    assert len(await house.runs()) == 2
+
+
+async def test_a_reply_without_words_is_asked_for_again(house: House, sent_back: Answer) -> None:
+    with pytest.raises(Refusal, match="Say in words what should change"):
+        await house.says_why(SAM, sent_back, " \n")
+    await house.says_why(SAM, sent_back, "Name the date.")
+    assert len(await house.runs()) == 2
+
+
+async def test_the_wish_for_a_reason_ends_in_the_transaction_that_uses_it(
+    house: House, sent_back: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("handlers.request.owed", breaks)
+    with pytest.raises(ZeroDivisionError):
+        await house.says_why(SAM, sent_back, "Name the date.")
+    monkeypatch.undo()
+    async with house.storage.reading() as saved:
+        assert (review := await saved.reviews.get(sent_back.id)) is not None
+    assert review.reason_wanted_from == SAM
+    await house.says_why(SAM, sent_back, "Name the date.")
+    assert len(await house.runs()) == 2
+
+
+async def test_a_chain_of_send_backs_keeps_the_first_requester_an_author(house: House, sent_back: Answer) -> None:
+    house.rules(reviewers=(RAE, SAM, STAN))
+    text = sent_back
+    for who in (SAM, RAE):
+        if who is RAE:
+            await house.reacts(RAE, text, "x")
+        await house.says_why(who, text, "Once more.")
+        await house.runs_all()
+        *_, run = await house.runs()
+        text = await house.answer_of(run)
+    async with house.storage.reading() as saved:
+        assert (review := await saved.reviews.get(text.id)) is not None
+    assert review.authors == (STAN,)
+    assert review.asked_by == STAN
