@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from handlers.case import load_case
 from handlers.context import Manifest, digest, recompose
 from handlers.judge import ReviewState, state_of
 from handlers.material import _findings
+from handlers.stages import Reads
 from storage.database import Database, Saved
 from storage.ledger import first_fault
 from storage.records import Answer, Chained
@@ -55,7 +57,9 @@ async def every_prompt_is_what_its_manifest_says(requests: Sequence[Recorded], s
         run, context = await saved.runs.get(run_id), await saved.runs.context(run_id)
         assert run is not None
         assert context is not None
-        again = recompose(Manifest.from_json(json.dumps(context.manifest)), await _texts_of(run.work_id, saved))
+        manifest = Manifest.from_json(json.dumps(context.manifest))
+        texts = await _texts_of(run.work_id, saved)
+        again = recompose(manifest, {**texts, **_read_for(manifest, context.prompt)})
         assert (again.system, again.user) == (context.system, context.prompt)
         stored[context.system, context.prompt] = run_id
     for request in requests:
@@ -68,6 +72,13 @@ async def _texts_of(work_id: str, saved: Saved) -> Mapping[str, str]:
     assert work is not None
     notes = [run.note for run in await saved.runs.of_work(work_id)]
     return {digest(text): text for text in [work.brief, *notes, *(a.text for a in answers), *_open_findings(answers)]}
+
+
+def _read_for(manifest: Manifest, prompt: str) -> Mapping[str, str]:
+    """What was read for this run alone, by digest: the prompt is where it is kept."""
+    fenced = re.findall(rf"<<<{manifest.marker} (.*?)>>>\n(.*?)\n<<<{manifest.marker} end>>>", prompt, re.DOTALL)
+    read = {item.title for item in manifest.items if item.reads in {Reads.SOURCES, Reads.UNREAD}}
+    return {digest(text): text for title, text in fenced if title in read}
 
 
 def _open_findings(answers: Sequence[Answer]) -> list[str]:

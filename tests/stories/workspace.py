@@ -21,6 +21,8 @@ from bot.playground.scripted import Answers, ScriptedModels
 from bot.playground.server import Message, Playground
 from bot.settings import SlackAccess
 from bot.slack.pace import Pace
+from handlers.ports import Sources
+from tests.fakes import FakeSources
 from tests.stories.oracles import nothing_is_wrong
 
 PATIENCE = 60.0  # a busy machine is no fault of the bot's
@@ -205,11 +207,12 @@ async def team(
     more: str = "",
     repeat: int = 1,
     hurry: bool = True,
+    sources: Sources | None = None,
 ) -> AsyncIterator[Team]:
     """Set the scene; leaving checks what must hold at the end of every story.
 
     `review` is the body of the stack's [review] table, `more` whatever else it should say. `hurry` shortens the waits
-    between attempts at a model a hundredfold.
+    between attempts at a model a hundredfold. `sources` is the web; without it there is none.
     """
     async with AsyncExitStack() as scene:
         models = await scene.enter_async_context(ScriptedModels(answers=answers))
@@ -218,7 +221,9 @@ async def team(
         url = models.openai_url if wire == "openai" else models.anthropic_url
         stack = folder / "stack.toml"
         stack.write_text(STACK.format(wire=wire, url=url, review=review, more=more))
-        us = await scene.enter_async_context(at_work(slack, models, folder, by_http=by_http, hurry=hurry))
+        us = await scene.enter_async_context(
+            at_work(slack, models, folder, by_http=by_http, hurry=hurry, sources=sources)
+        )
         slack.repeat_deliveries = repeat
         yield us
         await us.quiet()
@@ -227,7 +232,13 @@ async def team(
 
 @asynccontextmanager
 async def at_work(
-    slack: Playground, models: ScriptedModels, folder: Path, *, by_http: bool = False, hurry: bool = True
+    slack: Playground,
+    models: ScriptedModels,
+    folder: Path,
+    *,
+    by_http: bool = False,
+    hurry: bool = True,
+    sources: Sources | None = None,
 ) -> AsyncIterator[Team]:
     """One process's life of the bot, on a stack and a database in this folder."""
     port = free_port() if by_http else None
@@ -244,6 +255,7 @@ async def at_work(
         port=port,
         environment={},
         pace=Pace(tick=lambda: time.monotonic() * 100),
+        sources=sources or FakeSources(),
     )
     async with bot:
         if hurry:
