@@ -94,8 +94,11 @@ class Playground:
             self._application(), handler_cancellation=True, shutdown_timeout=1.0, access_log=None
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError:
+            await self.__aexit__(None, None, None)
+            raise
         port = self._runner.addresses[0][1]
         self.workspace.url = f"http://{self._host}:{port}"
         return self
