@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--scripted", action="store_true", help="canned answers in place of a model")
     demo.add_argument("--provider", choices=["openai", "anthropic"], help="real models, by that provider's API key")
     demo.add_argument("--port", type=int, metavar="N", help=f"the page's port; default: PORT, else {DEMO_PORT}")
+    demo.add_argument("--pace", type=float, metavar="SECONDS", help=argparse.SUPPRESS)  # of a scripted answer
     demo.add_argument("--folder", type=Path, metavar="DIR", help="where the demo keeps its database and stack")
     command("run", _run, "everything in one process: intake, work, timers")
     command("web", _web, "intake only: Socket Mode or HTTP")

@@ -128,8 +128,8 @@ def _price(read: float, written: float) -> str:
 
 
 @asynccontextmanager
-async def _scripted() -> AsyncIterator[Cast]:
-    async with ScriptedModels(pace=_PACE_SECONDS) as endpoint:
+async def _scripted(pace: float) -> AsyncIterator[Cast]:
+    async with ScriptedModels(pace=pace) as endpoint:
         models = _LOCAL.format(id="scripted", url=endpoint.openai_url, context=128_000)
         models = models.replace("trust = 2\n", "trust = 2\n" + _price(0.15, 0.60)).replace(
             "trust = 4\n", "trust = 4\n" + _price(3.00, 15.00)
@@ -146,7 +146,7 @@ async def _embedded() -> AsyncIterator[Cast]:
     async with embedded_model() as model:
         models = _LOCAL.format(id=model.model_id, url=model.base_url, context=model.context_tokens)
         about = "Both are the embedded SmolLM2-135M, a very small model: it shows the way a text takes, not a good one."
-        stages = _STAGES.format(fast=220, room=400)
+        stages = _STAGES.format(fast=400, room=500)
         yield Cast(
             stack=_HEAD.format(about=about) + models + stages + _REVIEW,
             label="Embedded model: SmolLM2-135M, very small; judge the way, not the words",
@@ -159,10 +159,10 @@ async def _provider(name: str) -> AsyncIterator[Cast]:
     yield Cast(stack=_HEAD.format(about=about) + _PROVIDERS[name] + _REVIEW, label=f"Real models of {name}")
 
 
-def _cast(kind: str) -> AbstractAsyncContextManager[Cast]:
+def _cast(kind: str, pace: float) -> AbstractAsyncContextManager[Cast]:
     match kind:
         case "scripted":
-            return _scripted()
+            return _scripted(pace)
         case "embedded":
             return _embedded()
         case provider:
@@ -176,7 +176,7 @@ async def demo(_: Settings, args: Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if kind == "embedded":
         print("Loading the embedded model (a few seconds) …", flush=True)  # noqa: T201  this command talks
-    async with _cast(kind) as cast:
+    async with _cast(kind, _PACE_SECONDS if args.pace is None else args.pace) as cast:
         await _serve(folder, args.port, cast)
 
 

@@ -23,8 +23,20 @@ from pathlib import Path
 MODEL_ID = "smollm2-135m-instruct"
 CONTEXT_TOKENS = 4_096
 SLOTS = 2
-_TEMPERATURE = 0.2
-_REPEAT_PENALTY = 1.1  # together they keep so small a model coherent
+_TEMPERATURE = 0.4
+_REPEAT_PENALTY = 1.1
+_DRY = 0.8  # against whole phrases that come again; together they keep so small a model coherent
+_DRY_FREE_TOKENS = 4
+# Left to itself, so small a model repeats itself until it is cut off, and a text that was cut off opens no review. So
+# it may say five lines of one or two sentences each, of up to 22 words, and then has said all.
+_FORM = r"""
+root ::= line ("\n" line){0,4}
+line ::= mark? sentence (" " sentence)?
+mark ::= "- " | [1-9] ". " | "**" [A-Z] [a-z ]{2,24} ".** "
+sentence ::= word (between word){2,21} [.?!]
+between ::= " " | ", " | "; " | ": "
+word ::= [“"(]? [A-Za-z0-9] [A-Za-z0-9'’-]{0,15} [)”"]?
+"""
 _READY_SECONDS = 120.0
 _END_SECONDS = 5.0
 _MOST_THREADS = 8  # more gain nothing for so small a model
@@ -161,6 +173,9 @@ def _serve(port: int, threads: int) -> tuple[object, str]:
     parameters.cpuparams_batch.n_threads = threads
     parameters.sampling.temp = _TEMPERATURE
     parameters.sampling.penalty_repeat = _REPEAT_PENALTY
+    parameters.sampling.dry_multiplier = _DRY
+    parameters.sampling.dry_allowed_length = _DRY_FREE_TOKENS
+    parameters.sampling.grammar = xllamacpp.CommonGrammar(xllamacpp.common_grammar_type.COMMON_GRAMMAR_TYPE_USER, _FORM)
     parameters.ui = False
     parameters.endpoint_slots = False
     parameters.verbosity = -1
