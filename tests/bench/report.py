@@ -79,11 +79,12 @@ def as_text(measured: Measured) -> str:
 
 
 def _times(rounds: dict[str, Any], *, many: bool = False) -> str:
-    head = ["", "ack", "first post", "last part", "bare: last part", "ratio"]
+    head = ["", "ack", "bare", "first post", "last part", "bare", "ratio"]
     rows = [head + (["runs/s", "bare", "acks > 3 s", "not done"] if many else [])]
     for stage, pair in rounds.items():
         bot, bare = pair["bot"], pair["bare"]
-        row = [f"/{stage}", *(_two(bot[way]) for way in _WAYS), _two(bare["last"]), _ratio(bot, bare)]
+        row = [f"/{stage}", _two(bot["ack"]), _two(bare["ack"])]
+        row += [_two(bot["first"]), _two(bot["last"]), _two(bare["last"]), _ratio(bot, bare)]
         more = [bot["runs_per_second"], bare["runs_per_second"], bot["late_acks"], bot["not_done"]]
         rows.append(row + ([str(value) for value in more] if many else []))
     return _table(rows)
