@@ -131,21 +131,22 @@ class Countersign:
         self.storage.on_news(News.INBOX, self.intake.wake)
         self.storage.on_news(News.RUNS, self.courier.wake)
         self.storage.on_news(News.OUTBOX, self.chat.wake)
-        self._receive(client, who["user_id"])
+        self._receive(client, who)
         self._beside("outbox", self.chat.deliver())
         self._beside("queue", self.courier.serve())
         self._beside("inbox", self.intake.run())
         self._beside("stack", self.live.watch())
         self._exit.enter_context(Ticks(self.storage, utc_now, self.intake.wake, self.courier.wake, self.chat.wake))
 
-    def _receive(self, client: AsyncWebClient, bot_user: str) -> None:
+    def _receive(self, client: AsyncWebClient, who: dict[str, str]) -> None:
         """Open the doors: Socket Mode when there is an app token, and HTTP when there is a port."""
         signing_secret = self._access.signing_secret.get_secret_value() if self._access.signing_secret else None
 
         def door() -> Door:
             rules = self.live.stack
             return Door(
-                bot_user=bot_user,
+                bot_user=who["user_id"],
+                team=who["team_id"] if who["team_id"].startswith("T") else None,  # else installed for an organisation
                 prefix=rules.commands.prefix,
                 means_something=lambda emoji: meaning(emoji, rules.review) is not None,
                 now=utc_now,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import structlog
 
 from bot.slack.plain import plain_words, take_permalink
 from handlers.asking import Asked, read_mention
@@ -14,6 +17,8 @@ from handlers.errors import Refusal
 from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
 from handlers.stack import StageName
 from storage.records import Letter
+
+log = structlog.get_logger(__name__)
 
 Payload = dict[str, Any]
 
@@ -26,25 +31,44 @@ BUTTONS = {
 CRITIQUE_SHORTCUT = "critique_message"
 CRITIQUE_MODAL = "critique_modal"
 _KEY_LIMIT = 200
+_REPLIES = frozenset({None, "thread_broadcast", "file_share"})
+"""The subtypes under which a person's reply in a thread may come."""
+_ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError)
+"""What reading a payload of another shape than documented ends in."""
+_UNREADABLE = "Slack delivered this command in a form I cannot read, so nothing was started. Try again in a minute."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Door:
-    """What reading a payload takes: who we are, how commands are called, which emoji mean something."""
+    """What reading a payload takes: who we are, how commands are called, which emoji mean something.
+
+    Without a team, deliveries of any workspace are read.
+    """
 
     bot_user: str
     prefix: str
     means_something: Callable[[str], bool]
     now: Callable[[], datetime]
+    team: str | None = None
 
     def letters(self, body: Payload) -> list[Letter]:
-        """What a delivery asks of us. Empty for what is only to be acknowledged.
+        """What a delivery asks of us. Empty for what is only to be acknowledged, and for what cannot be read.
 
         Raises:
             Refusal: a slash command that cannot be understood; the sentence is its answer.
         """
+        try:
+            value = self._value(body)
+            return [self._letter(value)] if value else []
+        except _ODD as problem:
+            log.exception("a delivery could not be read", type=str(body.get("type")))
+            if "command" in body:
+                raise Refusal(_UNREADABLE) from problem
+            return []
+
+    def _value(self, body: Payload) -> Request | Reaction | Reason | None:
         if "command" in body:
-            return [self._letter(self.command(body))]
+            return self.command(body)
         match body.get("type"):
             case "event_callback":
                 value = self.event(body)
@@ -53,14 +77,19 @@ class Door:
             case "view_submission":
                 value = self.submission(body)
             case _:
-                value = None
-        return [self._letter(value)] if value else []
+                return None
+        return value if value is None or self._is_ours(value.team) else None
+
+    def _is_ours(self, team: str) -> bool:
+        return self.team is None or team == self.team
 
     def command(self, body: Payload) -> Request:
         """`/draft [link] words`. Raises Refusal when there is nothing to work on."""
         name = str(body["command"]).removeprefix("/").removeprefix(self.prefix)
         if name not in list(StageName):
             raise Refusal(f"I know no `{body['command']}`. Stages: {', '.join(StageName)}.")
+        if not self._is_ours(body["team_id"]):
+            raise Refusal("This app works for another workspace. Ask there, or have it installed here.")
         pointer, words = take_permalink(str(body.get("text") or ""))
         if pointer and pointer.channel != body["channel_id"]:
             raise Refusal("That link leads to another channel. Ask there: what is said there stays there.")
@@ -100,20 +129,21 @@ class Door:
         """`@bot critique [link] words`, in a thread or starting one."""
         if event.get("bot_id") or event.get("edited") or not event.get("user"):
             return None
-        _, _, after = str(event.get("text") or "").partition(f"<@{self.bot_user}>")
-        asked = read_mention(after)
+        text = str(event.get("text") or "")
+        called = self._calls_us().search(text)
+        asked = read_mention(text[called.end() :] if called else "")
         pointer, words = take_permalink(asked.words)
         thread = event.get("thread_ts") or event["ts"]
         if pointer and pointer.channel != event["channel"]:
             pointer = None
             words = asked.words
         return Request(
-            key=_key("mention", body["team_id"], event["channel"], event["ts"]),
+            key=_key("mention", _team_of(body), event["channel"], event["ts"]),
             entrance=Entrance.MENTION,
             verb=asked.verb,
             stage=asked.stage,
             revises=asked.revises,
-            team=body["team_id"],
+            team=_team_of(body),
             channel=event["channel"],
             person=event["user"],
             at=moment(event["ts"]),
@@ -123,38 +153,44 @@ class Door:
         )
 
     def reaction(self, body: Payload, event: Payload) -> Reaction | None:
-        item = event.get("item") or {}
-        if item.get("type") != "message" or not self.means_something(str(event.get("reaction"))):
+        """A reaction that means something; or any that is taken away, for it may have meant something when it came."""
+        item, added = event.get("item") or {}, event["type"] == "reaction_added"
+        if item.get("type") != "message" or (added and not self.means_something(str(event.get("reaction")))):
             return None
         if not event.get("user") or event["user"] == self.bot_user:
             return None
         return Reaction(
             key=_key("reaction", body["event_id"]),
-            team=body["team_id"],
+            team=_team_of(body),
             channel=item["channel"],
             message_ts=item["ts"],
             person=event["user"],
-            emoji=event["reaction"],
-            added=event["type"] == "reaction_added",
+            emoji=str(event["reaction"]),
+            added=added,
             at=moment(event["event_ts"]),
         )
 
     def reply(self, body: Payload, event: Payload) -> Reason | None:
         """A person's plain reply in a thread; the inbox takes it only if a reason is wanted from them there."""
-        if event.get("subtype") or event.get("bot_id") or not event.get("thread_ts") or not event.get("user"):
+        if event.get("subtype") not in _REPLIES or event.get("bot_id"):
+            return None
+        if not event.get("thread_ts") or not event.get("user") or event["ts"] == event["thread_ts"]:
             return None
         text = str(event.get("text") or "")
-        if f"<@{self.bot_user}>" in text or event["ts"] == event["thread_ts"]:
+        if self._calls_us().search(text):
             return None
         return Reason(
-            key=_key("reply", body["team_id"], event["channel"], event["ts"]),
-            team=body["team_id"],
+            key=_key("reply", _team_of(body), event["channel"], event["ts"]),
+            team=_team_of(body),
             channel=event["channel"],
             thread_ts=event["thread_ts"],
             person=event["user"],
             words=plain_words(text),
             at=moment(event["ts"]),
         )
+
+    def _calls_us(self) -> re.Pattern[str]:
+        return re.compile(rf"<@{re.escape(self.bot_user)}(?:\|[^<>]*)?>")
 
     def click(self, body: Payload) -> Request | None:
         """A button under an answer. What it may do is decided by what its answer is, not by what it says."""
@@ -171,7 +207,7 @@ class Door:
             verb=asked.verb,
             stage=asked.stage,
             revises=asked.revises,
-            team=body["team"]["id"],
+            team=_team_of(body),
             channel=(body.get("channel") or {}).get("id") or container.get("channel_id", ""),
             person=body["user"]["id"],
             at=self.now(),
@@ -195,7 +231,7 @@ class Door:
             entrance=Entrance.SHORTCUT,
             verb=Verb.STAGE,
             stage=StageName.CRITIQUE,
-            team=body["team"]["id"],
+            team=_team_of(body),
             channel=place["channel"],
             person=body["user"]["id"],
             at=self.now(),
@@ -216,6 +252,15 @@ class Door:
             case Reason():
                 kind, line = "reason", f"{value.team}/{value.channel}/{value.thread_ts}"
         return Letter(key=value.key, kind=kind, line=line[:_KEY_LIMIT], body=value.to_json(), received_at=self.now())
+
+
+def _team_of(body: Payload) -> str:
+    """The workspace we are installed in. In a shared channel `team_id` may be the other organisation's."""
+    installed = [one for one in body.get("authorizations") or [] if one.get("team_id")]
+    if installed:
+        return str(installed[0]["team_id"])
+    team: str = body.get("team_id") or (body.get("team") or {}).get("id") or body["user"]["team_id"]
+    return team
 
 
 def moment(ts: str) -> datetime:

@@ -76,13 +76,10 @@ async def keep_then(
         letters = door.letters(body)
     except Refusal as refusal:
         return _ephemeral(refusal.sentence)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        log.exception("a delivery could not be read", type=str(body.get("type")))
-        letters = []
     try:
-        async with asyncio.timeout(_IN_TIME):
+        async with asyncio.timeout(_IN_TIME) as limit:
             for letter in letters:
-                await _keep(letter, storage)
+                await _keep(letter, storage, limit)
     except Exception:
         log.exception("the inbox could not be written; not acknowledged")
         return _ephemeral(_NOT_TAKEN) if "command" in body else BoltResponse(status=503, body="not stored")
@@ -90,11 +87,13 @@ async def keep_then(
     return None
 
 
-async def _keep(letter: Letter, storage: Database) -> None:
+async def _keep(letter: Letter, storage: Database, limit: asyncio.Timeout) -> None:
+    """Commit a letter in time. Once the commit has begun, only its outcome can tell what to answer."""
     if letter.kind == "reason" and not await _is_wanted(letter, storage):
         return
     async with storage.transaction() as saved:
         await saved.inbox.put(letter)
+        limit.reschedule(None)
 
 
 async def _is_wanted(letter: Letter, storage: Database) -> bool:

@@ -7,8 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from handlers.words import storable
+
 _TOKEN = re.compile(r"<([^<>\n]*)>")
-_PERMALINK = re.compile(r"https?://[^\s|<>]+/archives/(?P<channel>[A-Z0-9]+)/p(?P<digits>\d{7,})(?:\?(?P<query>[^\s|<>]*))?")
+_PERMALINK = re.compile(
+    r"https?://[^\s|<>]+/archives/(?P<channel>[A-Z0-9]+)/p(?P<digits>\d{7,})(?:\?(?P<query>[^\s|<>]*))?"
+)
 _THREAD = re.compile(r"thread_ts=(\d+\.\d+)")
 _MICROSECONDS = 6
 
@@ -25,7 +29,8 @@ class Pointer:
 def plain_words(text: str, *, names: Mapping[str, str] | None = None) -> str:
     """Undo Slack's escaping. `<@U1>` becomes @U1 (or a name), `<#C1|launch>` #launch, a link its address.
 
-    A link whose label differs from its address is written "label (address)", so that nothing is lost.
+    A link whose label differs from its address is written "label (address)", so that nothing is lost; what no
+    database takes becomes visible.
     """
 
     def words(match: re.Match[str]) -> str:
@@ -40,7 +45,7 @@ def plain_words(text: str, *, names: Mapping[str, str] | None = None) -> str:
             return f"{label} ({head})"
         return label if head.startswith("mailto:") and label else head
 
-    return html.unescape(_TOKEN.sub(words, text))
+    return storable(html.unescape(_TOKEN.sub(words, text)))
 
 
 def take_permalink(text: str) -> tuple[Pointer | None, str]:
