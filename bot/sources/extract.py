@@ -9,7 +9,7 @@ from typing import Final
 from bs4 import BeautifulSoup
 from bs4.element import NavigableString, Tag
 
-from bot.sources.tidy import tidy
+from bot.sources.tidy import HIDDEN, tidy
 
 LONGEST_TITLE: Final = 300
 _ENOUGH: Final = 200
@@ -18,9 +18,6 @@ _ENOUGH: Final = 200
 _FURNITURE: Final = frozenset("nav aside footer header form button dialog menu datalist".split())  # noqa: SIM905  a table of words
 _FURNITURE_ROLES: Final = frozenset(
     "navigation banner contentinfo complementary search dialog alertdialog menu".split()  # noqa: SIM905  a table of words
-)
-_UNSEEN_STYLE = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?![.\d])", re.IGNORECASE
 )
 _HEADED: Final = frozenset({"article", "main"})
 _DEEPEST_LIST: Final = 6
@@ -100,17 +97,18 @@ class _Writer:
         return _MANY_BREAKS.sub("\n\n", "\n".join(lines)).strip()
 
     def write(self, tag: Tag) -> None:
-        self._headed += tag.name in _HEADED
+        headed = tag.name in _HEADED or tag.get("role") == "main"
+        self._headed += headed
         for child in tag.children:
             if isinstance(child, Tag):
                 if not self._is_left_out(child):
                     self._element(child)
             elif type(child) is NavigableString:
                 self._parts.append(_flat(_seen(str(child))))
-        self._headed -= tag.name in _HEADED
+        self._headed -= headed
 
     def _is_left_out(self, tag: Tag) -> bool:
-        if _is_hidden(tag):
+        if tag.has_attr(HIDDEN):
             return True
         if self._furnished:
             return False
@@ -160,10 +158,10 @@ class _Writer:
             self._parts.append("\n" + f"{mark} " + "\n  ".join(lines))
 
     def _row(self, tag: Tag) -> None:
-        cells = [
-            self._in_one_line(cell) for cell in tag.find_all(["td", "th"], recursive=False) if not _is_hidden(cell)
-        ]
-        words = " | ".join(cells) if any(cells) else self._in_one_line(tag)
+        cells = [cell for cell in tag.children if isinstance(cell, Tag) and cell.name in {"td", "th"}]
+        words = " | ".join(self._in_one_line(cell) for cell in cells if not cell.has_attr(HIDDEN))
+        # A row without cells is read as it is. One with empty cells is not read again: nested, each would double the work.
+        words = words.strip(" |") if cells else self._in_one_line(tag)
         self._parts.append(f"\n{words}" if words else "")
 
     def _in_one_line(self, tag: Tag) -> str:
@@ -175,14 +173,6 @@ class _Writer:
         inside._lists, inside._headed = [*self._lists], self._headed
         inside.write(tag)
         return inside.text()
-
-
-def _is_hidden(tag: Tag) -> bool:
-    if not tag.attrs:
-        return False
-    style = tag.get("style")
-    hides = isinstance(style, str) and _UNSEEN_STYLE.search(style) is not None
-    return hides or tag.has_attr("hidden") or tag.get("aria-hidden") == "true"
 
 
 def _flat(text: str) -> str:

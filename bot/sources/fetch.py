@@ -88,7 +88,7 @@ class ReadingRoom:
             raise
         except TimeoutError:
             raise SourceUnread(f"it took longer than {self._seconds:.0f} s") from None
-        except httpx.HTTPError as problem:
+        except (httpx.HTTPError, OSError) as problem:
             raise SourceUnread(_why(problem)) from None
         except Exception as problem:
             log.exception("a source could not be read")
@@ -152,7 +152,7 @@ def _page(fetched: _Fetched) -> Page:
     return page_of_html(words) if is_markup else page_of_text(words)
 
 
-def _why(problem: httpx.HTTPError) -> str:
+def _why(problem: httpx.HTTPError | OSError) -> str:
     """A fault of the line in words; what the other side wrote is never repeated."""
     match problem:
         case httpx.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in str(problem):

@@ -1,9 +1,9 @@
 """Whatever calls itself HTML, made small and regular in one pass, so that a parser's worst cases never reach it.
 
 Python's html.parser takes quadratic time for an unclosed comment or tag: 50 kB of `<a <a <a` cost it a minute. What
-leaves here has only short whole tags with at most the attributes that hide things, no comments, no scripts, at most
-MOST_TAGS tags and MOST_WORDS characters between them, and at most DEEPEST tags open at once. Each character is looked
-at a bounded number of times.
+leaves here has only short whole tags, of whose attributes none remains but HIDDEN and the role, no comments, no scripts,
+at most MOST_TAGS tags and MOST_WORDS characters between them, and at most DEEPEST tags open at once. Each character is
+looked at a bounded number of times.
 """
 
 from __future__ import annotations
@@ -23,10 +23,16 @@ _LONGEST_TAG: Final = 16_384
 _LONGEST_TITLE: Final = 1_000
 _NAME = re.compile(r"/?([A-Za-z][A-Za-z0-9-]{0,30})(?=[\s/>])")
 _WHOLE_TAG = re.compile(r"(?:[^<>\"']|\"[^\"]*+\"|'[^']*+')*+>")
-_KEPT = re.compile(
-    r"""[\s"'/](hidden|aria-hidden|role|style)(?=[\s/>=])(?:\s{0,9}=\s{0,9}(?:"([^"]{0,300})|'([^']{0,300})|([^\s>"']{0,300})))?""",
+HIDDEN: Final = "hidden"
+"""The attribute of everything that a reader would not see, however its page hides it."""
+_TELLING = re.compile(
+    r"""[\s"'/](hidden|aria-hidden|role|style)(?=[\s/>=])(?:\s{0,9}=\s{0,9}(?:"([^"]{0,999})|'([^']{0,999})|([^\s>"']{0,999})))?""",
     re.IGNORECASE,
 )
+_UNSEEN_STYLE = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*hidden|(?:font-size|opacity)\s*:\s*0(?![.\d])", re.IGNORECASE
+)
+_ROLE = re.compile(r"[A-Za-z]{1,20}")
 
 _VOID: Final = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905  a table of words
 _UNREAD: Final = frozenset(
@@ -181,8 +187,10 @@ class _Tidier:
 
 
 def _kept(attributes: str) -> str:
-    """The attributes by which something is hidden or has its part in the page; all others go."""
-    kept: dict[str, str] = {}
-    for found in _KEPT.finditer(attributes):
-        kept.setdefault(found[1].lower(), found[2] or found[3] or found[4] or "")
-    return "".join(f' {name}="{html.escape(html.unescape(value))}"' for name, value in kept.items())
+    """What of the attributes counts here: whether the element is hidden, and its role in the page."""
+    said: dict[str, str] = {}
+    for found in _TELLING.finditer(attributes):
+        said.setdefault(found[1].lower(), html.unescape(found[2] or found[3] or found[4] or ""))
+    style, role = said.get("style", ""), said.get("role", "")
+    hides = HIDDEN in said or said.get("aria-hidden", "").lower() == "true" or _UNSEEN_STYLE.search(style)
+    return (f" {HIDDEN}" if hides else "") + (f' role="{role.lower()}"' if _ROLE.fullmatch(role) else "")
