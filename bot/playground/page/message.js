@@ -76,8 +76,16 @@ function content(message, kind) {
   )];
   const mark = edited(message, kind);
   const last = groups.findLast((group) => group.classList.contains("said")) ?? groups.at(-1);
-  if (mark) (last.lastElementChild.classList.contains("context") ? last.lastElementChild : last).append(mark);
+  if (mark) endOf(last).append(mark);
   return h("div", { class: "blocks" }, groups);
+}
+
+/** Where something may be added to a group's last line; the group itself where it ends in no line of words. */
+function endOf(group) {
+  const block = group.lastElementChild;
+  if (block.matches('.context, [data-block="text"]')) return block;
+  const words = block.matches(".section") ? block.querySelector(".section-words").lastElementChild : block.lastElementChild;
+  return words?.matches("div.words") ? words : group;
 }
 
 const said = (kind, nodes) => h("div", { class: "said", data: { kind } }, nodes);
