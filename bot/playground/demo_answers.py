@@ -51,6 +51,10 @@ def _is_the_demo(brief: str) -> bool:
     return "reviewer" in words and ("publish" in words or "announc" in words)
 
 
+def _is_short(brief: str) -> bool:
+    return "sentence" in brief.lower()
+
+
 def _subject(brief: str) -> str:
     """The brief's first sentence, short enough for a heading."""
     line = re.split(r"(?<=[.!?])\s|\n", " ".join(brief.split()), maxsplit=1)[0].strip(" .!?#*") or "This request"
@@ -67,6 +71,8 @@ def _draft(items: Items, recorded: Recorded) -> str:
     brief = _brief(items)
     old = _text(items)[1]
     revises = "This run is a revision" in recorded.system
+    if _is_the_demo(brief) and _is_short(brief):
+        return texts.SHORT_FINAL if revises else texts.SHORT_DRAFT
     if _is_the_demo(brief):
         return texts.REVISED if revises else texts.DRAFT
     return _mended(old) if revises and old else _OTHER_DRAFT.format(subject=_subject(brief))
@@ -75,7 +81,11 @@ def _draft(items: Items, recorded: Recorded) -> str:
 def _critique(items: Items, _: Recorded) -> str:
     title, text = _text(items, beside=_BESIDE_IT)
     found = [finding for finding in texts.FINDINGS if finding[1] in text]
-    if not found and not re.search(r" [2-9]$|^polish|^final", title) and not text.startswith(texts.REVISED[:300]):
+    if (
+        not found
+        and not re.search(r" [2-9]$|^polish|^final", title)
+        and not text.startswith((texts.REVISED[:300], texts.SHORT_FINAL[:200]))
+    ):
         found = _other_findings(text)
     lines = [f"{n}. {grade} · “{words}” · {why} · {mend}" for n, (grade, words, why, mend) in enumerate(found, start=1)]
     verdict = "Verdict: revise" if found else "Verdict: nothing serious found"
@@ -111,7 +121,10 @@ def _polish(items: Items, _: Recorded) -> str:
     text = _text(items)[1]
     if "```diff" in text:
         return f"{texts.MENDED_PATCH}\n{_PATCH_CHANGED}"
-    if _is_the_demo(_brief(items)):
+    brief = _brief(items)
+    if _is_the_demo(brief) and _is_short(brief):
+        return f"{texts.SHORT_FINAL}\n{texts.SHORT_CHANGED}"
+    if _is_the_demo(brief):
         return f"{texts.REVISED}\n{texts.CHANGED}"
     return f"{_mended(text)}\n\n{_OTHER_CHANGED}"
 
@@ -122,10 +135,10 @@ def _final(items: Items, _: Recorded) -> str:
     if "```diff" in text:
         body = texts.MENDED_PATCH
     elif _is_the_demo(brief):
-        body = texts.FINAL
+        body = texts.SHORT_FINAL if _is_short(brief) else texts.FINAL
     else:
         body = _mended(text or _OTHER_DRAFT.format(subject=_subject(brief)))
-    remarks = texts.OWNERS_REMARKS if body is texts.FINAL else _OTHER_REMARKS
+    remarks = texts.OWNERS_REMARKS if body in {texts.FINAL, texts.SHORT_FINAL} else _OTHER_REMARKS
     notes = "\n".join([*_decided(items), remarks])
     return f"## Decision\nready\n\n## Final text\n{body.strip()}\n\n## Owner's notes\n{notes}"
 

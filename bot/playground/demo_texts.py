@@ -91,6 +91,25 @@ reviewed again.
 their name to it.
 """
 
+# The same at a glance: for a brief that asks for a number of sentences.
+
+SHORT_DRAFT = """\
+Our bot now asks a reviewer before anything is published. With this step, mistakes can no longer reach our readers. \
+The review costs almost no time, so nobody needs to plan for it.
+"""
+
+SHORT_FINAL = """\
+Our bot now asks a reviewer before anything is published: a person reads the exact text, and it goes out only after \
+that person has agreed to it. A text waits until a reviewer answers, so ask early if it has to go out at a fixed \
+hour. A text that is sent back comes with a reason; the next version takes it up and is reviewed again.
+"""
+
+SHORT_CHANGED = """\
+## Changed
+- Took back the promise that no mistake can get through: a review makes one less likely, and that is all it does.
+- Turned "almost no time" into what people have to know: a text waits until somebody answers.
+"""
+
 CHANGED = """\
 ## Changed
 - Took back the promise that no mistake can get through: a review makes one less likely, and that is all it does.

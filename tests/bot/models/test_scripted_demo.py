@@ -16,6 +16,7 @@ from handlers.stack import StageName
 from handlers.stages import REVISE, STAGES, Reads, Stage
 
 DEMO = "Announce that our bot now asks a reviewer before anything is published."
+SHORT = "Announce in three sentences that our bot now asks a reviewer before anything is published."
 OTHER = "Tell the choir that rehearsals move to Thursdays, from the first week of May. Bring your own scores."
 
 
@@ -52,14 +53,18 @@ def headings(text: str) -> list[str]:
     return re.findall(r"^## (.+)$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("words", [DEMO, OTHER])
+def test_a_brief_that_asks_for_sentences_gets_no_headings_and_no_paragraphs() -> None:
+    assert len(asked(STAGES[StageName.DRAFT], brief(SHORT)).strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [DEMO, SHORT, OTHER])
 def test_scout_notes_have_their_sections(words: str) -> None:
     notes = asked(STAGES[StageName.SCOUT], brief(words))
 
     assert headings(notes) == ["Findings", "Patterns", "Tensions", "Open questions", "Not found", "Sources"]
 
 
-@pytest.mark.parametrize("words", [DEMO, OTHER])
+@pytest.mark.parametrize("words", [DEMO, SHORT, OTHER])
 def test_every_quotation_of_a_critique_stands_in_the_text(words: str) -> None:
     draft = asked(STAGES[StageName.DRAFT], brief(words))
     findings = asked(STAGES[StageName.CRITIQUE], brief(words), target("draft 1", draft)).splitlines()
@@ -84,7 +89,7 @@ def test_somebody_elses_message_is_quoted_too() -> None:
     assert "“Sales doubled last month because of the new logo,”" in found
 
 
-@pytest.mark.parametrize("words", [DEMO, OTHER])
+@pytest.mark.parametrize("words", [DEMO, SHORT, OTHER])
 def test_the_improved_text_has_nothing_serious_left(words: str) -> None:
     draft = asked(STAGES[StageName.DRAFT], brief(words))
     found = asked(STAGES[StageName.CRITIQUE], brief(words), target("draft 1", draft))
@@ -95,7 +100,7 @@ def test_the_improved_text_has_nothing_serious_left(words: str) -> None:
     assert second == "Verdict: nothing serious found"
 
 
-@pytest.mark.parametrize("words", [DEMO, OTHER])
+@pytest.mark.parametrize("words", [DEMO, SHORT, OTHER])
 def test_a_final_answers_every_finding_by_its_number(words: str) -> None:
     draft = asked(STAGES[StageName.DRAFT], brief(words))
     found = asked(STAGES[StageName.CRITIQUE], brief(words), target("draft 1", draft))
@@ -118,7 +123,7 @@ def test_a_final_on_a_bare_brief_says_that_no_critic_looked() -> None:
     assert "No critique was part of this request" in final
 
 
-@pytest.mark.parametrize("words", [DEMO, OTHER])
+@pytest.mark.parametrize("words", [DEMO, SHORT, OTHER])
 def test_a_polished_text_says_what_changed_after_it(words: str) -> None:
     draft = asked(STAGES[StageName.DRAFT], brief(words))
 
@@ -131,7 +136,7 @@ def test_a_polished_text_says_what_changed_after_it(words: str) -> None:
     assert polished.startswith("# ")
 
 
-@pytest.mark.parametrize("words", [DEMO, OTHER])
+@pytest.mark.parametrize("words", [DEMO, SHORT, OTHER])
 def test_a_patch_applies(words: str, tmp_path: Path) -> None:
     patch = asked(STAGES[StageName.IMPLEMENT], brief(words))
     polished = asked(STAGES[StageName.POLISH], brief(words), target("patch 1", patch))
