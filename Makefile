@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-dep
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint imports types bench lock clean
+.PHONY: help demo test check format lint imports types bench pictures lock clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ types: $(VENV)/.dev ## mypy, strict
 
 bench: $(VENV)/.dev ## delivery to ack, to first post, to last part; 1 and 200 in flight
 	$(BIN)/python -m tests.bench $(BENCH_OPTS)
+
+pictures: $(VENV)/.dev ## the README's pictures, from the scripted demo in a Chromium
+	$(BIN)/python -m tests.browser.pictures
 
 lock: $(VENV)/.dev ## renew the pinned requirements from pyproject.toml's ranges
 	$(LOCK) pyproject.toml -o requirements.txt
