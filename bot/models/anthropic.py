@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from bot.models.errors import OptionalField
+from bot.models.json_shapes import parse
 from bot.models.provider_errors import error_instead, error_of
 from bot.models.wire import Words, called_a_tool, checked, incomplete, malformed, served, tokens, unknown_stop
 from handlers.ports import ModelAnswer, Prompt, StopReason, Usage
@@ -88,7 +89,7 @@ class AnthropicReading:
         return self._ended and self._stop is not None
 
     def take(self, data: str) -> bool:
-        event = _parse(_Event, data)
+        event = parse(_Event, data)
         if event.error:
             raise error_instead(error_of(event.error))
         match event.type:
@@ -177,13 +178,5 @@ class AnthropicWire:
     def read_json(self, body: bytes) -> ModelAnswer:
         """The answer of a server that does not stream."""
         reading = AnthropicReading()
-        reading.take_message(_parse(_Message, body))
+        reading.take_message(parse(_Message, body))
         return reading.answer()
-
-
-def _parse(shape: type[T], data: str | bytes) -> T:
-    try:
-        return shape.model_validate_json(data)
-    except ValidationError:
-        # The error quotes what it was given, which must not reach a log.
-        raise malformed() from None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from bot.models.errors import OptionalField
+from bot.models.json_shapes import parse
 from bot.models.provider_errors import error_instead, error_of
 from bot.models.wire import (
     Words,
@@ -99,7 +100,7 @@ class OpenAIReading:
     def take(self, data: str) -> bool:
         if data.strip() == "[DONE]":
             return True
-        self.take_chunk(_parse(data))
+        self.take_chunk(parse(_Chunk, data))
         return False
 
     def take_chunk(self, chunk: _Chunk) -> None:
@@ -166,13 +167,5 @@ class OpenAIWire:
     def read_json(self, body: bytes) -> ModelAnswer:
         """The answer of a server that does not stream."""
         reading = OpenAIReading()
-        reading.take_chunk(_parse(body))
+        reading.take_chunk(parse(_Chunk, body))
         return reading.answer()
-
-
-def _parse(data: str | bytes) -> _Chunk:
-    try:
-        return _Chunk.model_validate_json(data)
-    except ValidationError:
-        # The error quotes what it was given, which must not reach a log.
-        raise malformed() from None
