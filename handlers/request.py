@@ -135,6 +135,8 @@ def again(request: Request, around: Surroundings) -> Request:
         raise Refusal(f"Nothing has been asked for in this thread yet. Try `{messages.BOT} draft …`.")
     last = around.runs[-1]
     note = "\n".join(words for words in (last.note, request.words) if words)
+    # The reason of a send-back stays the reviewer's, whoever has it asked again; new words are their own.
+    sent_back = last.entrance == Entrance.SEND_BACK and not request.words
     return replace(
         request,
         verb=Verb.STAGE,
@@ -142,6 +144,7 @@ def again(request: Request, around: Surroundings) -> Request:
         revises=last.revises,
         words=note,
         target_id=last.target_id,
+        entrance=Entrance.SEND_BACK if sent_back else request.entrance,
     )
 
 
