@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltRequest
+from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -32,7 +33,14 @@ def build_app(
     *, client: AsyncWebClient, signing_secret: str | None, storage: Database, chat: Chat, door: Callable[[], Door]
 ) -> AsyncApp:
     """The Bolt app: one middleware that keeps what comes in, and listeners that do no more than acknowledge."""
-    app = AsyncApp(client=client, signing_secret=signing_secret or "", logger=None)
+
+    async def authorize() -> AuthorizeResult:
+        """Known since the start. Bolt would ask Slack at a delivery, and lose it if Slack had no answer just then."""
+        return AuthorizeResult(enterprise_id=None, team_id=door().team, bot_user_id=door().bot_user)
+
+    tokenless = AsyncWebClient(base_url=client.base_url, session=client.session, retry_handlers=[])
+    tokenless.proxy = None  # and with a token, Bolt would leave `authorize` aside
+    app = AsyncApp(client=tokenless, authorize=authorize, signing_secret=signing_secret or "", logger=None)
 
     @app.middleware
     async def keep(req: AsyncBoltRequest, next: Callable[[], Awaitable[Any]]) -> BoltResponse | None:  # noqa: A002  Bolt's word

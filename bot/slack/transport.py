@@ -39,7 +39,11 @@ class SocketMode:
         handler = self._handler
         if handler is None or handler.client.current_session is None:
             return False
-        return bool(await handler.client.is_connected())
+        try:
+            return bool(await handler.client.is_connected())
+        except Exception as problem:  # noqa: BLE001  a client that cannot tell is none
+            log.info("the connection to slack does not say how it is", cause=type(problem).__name__)
+            return False
 
     async def run(self) -> None:
         """Stay connected until cancelled. slack_sdk reconnects by itself; what it misses is found here."""
