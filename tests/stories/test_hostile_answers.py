@@ -58,9 +58,8 @@ def _has_room(number: int, text: str) -> bool:
 
 
 def _can_be_said(text: str, stage: str) -> bool:
-    """Half a surrogate pair is no JSON text, and what nobody can see is no answer: both are refused in words."""
-    shows = stage == "final" or any(category(char)[0] not in "ZC" for char in text)
-    return shows and not any(category(char) == "Cs" for char in text)
+    """What nobody can see is no answer, and refused in words. Half a surrogate pair is seen as U+FFFD."""
+    return stage == "final" or any(category(char)[0] not in "ZC" or category(char) == "Cs" for char in text)
 
 
 def _brief(number: int, stage: str) -> str:
