@@ -160,7 +160,7 @@ class _Writer:
     def _row(self, tag: Tag) -> None:
         cells = [cell for cell in tag.children if isinstance(cell, Tag) and cell.name in {"td", "th"}]
         words = " | ".join(self._in_one_line(cell) for cell in cells if not cell.has_attr(HIDDEN))
-        # A row without cells is read as it is. One with empty cells is not read again: nested, each would double the work.
+        # A row without cells is read as it is. One with empty cells is not read again: nested, each would double work.
         words = words.strip(" |") if cells else self._in_one_line(tag)
         self._parts.append(f"\n{words}" if words else "")
 

@@ -1,7 +1,7 @@
 """Whatever calls itself HTML, made small and regular in one pass, so that a parser's worst cases never reach it.
 
 Python's html.parser takes quadratic time for an unclosed comment or tag: 50 kB of `<a <a <a` cost it a minute. What
-leaves here has only short whole tags, of whose attributes none remains but HIDDEN and the role, no comments, no scripts,
+leaves here has only short whole tags, of whose attributes none remains but HIDDEN and role, no comments, no scripts,
 at most MOST_TAGS tags and MOST_WORDS characters between them, and at most DEEPEST tags open at once. Each character is
 looked at a bounded number of times.
 """
