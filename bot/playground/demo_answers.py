@@ -130,7 +130,7 @@ def _polish(items: Items, _: Recorded) -> str:
 
 
 def _final(items: Items, _: Recorded) -> str:
-    text = _text(items)[1]
+    title, text = _text(items)
     brief = _brief(items)
     if "```diff" in text:
         body = texts.MENDED_PATCH
@@ -139,7 +139,11 @@ def _final(items: Items, _: Recorded) -> str:
     else:
         body = _mended(text or _OTHER_DRAFT.format(subject=_subject(brief)))
     remarks = texts.OWNERS_REMARKS if body in {texts.FINAL, texts.SHORT_FINAL} else _OTHER_REMARKS
-    notes = "\n".join([*_decided(items), remarks])
+    decided = _decided(items)
+    if (reason := items.get("note")) and title.startswith("final"):
+        body = f"{body.strip()}\n\n**Asked for in review.** {' '.join(reason.split())}"
+        decided = ["The reviewer's reason is taken up at the end of the text."]
+    notes = "\n".join([*decided, remarks])
     return f"## Decision\nready\n\n## Final text\n{body.strip()}\n\n## Owner's notes\n{notes}"
 
 

@@ -160,10 +160,11 @@ async def test_a_text_sent_back_comes_again_with_the_reason_taken_up(visitor: Vi
     await visitor.review(state="changes_requested")
     await expect(visitor.kind("verdict").last).to_contain_text("Sent back by @Rae")
     await visitor.replies("Say at which hour it begins.")
-    await visitor.answered("final", 2)
+    second = await visitor.answered("final", 2)
+    await expect(second).to_contain_text("Say at which hour it begins.")
     await visitor.review(state="superseded")
     await visitor.review(2)
-    await expect(visitor.kind("card", "final").last).to_contain_text("note")
+    await expect(visitor.kind("card", "final").last).to_contain_text("read: brief, final 1")
 
 
 async def test_a_second_start_goes_on_where_the_first_ended(page: Page, tmp_path: Path) -> None:

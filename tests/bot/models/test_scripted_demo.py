@@ -116,6 +116,18 @@ def test_a_final_answers_every_finding_by_its_number(words: str) -> None:
     assert "[needs:" not in final
 
 
+def test_a_final_that_was_sent_back_takes_the_reason_up() -> None:
+    first = read_answer(StageName.FINAL, asked(STAGES[StageName.FINAL], brief())).text
+    reason = Item(reads=Reads.NOTE, title="note", text="Say who the reviewers are.")
+
+    second = read_answer(
+        StageName.FINAL, asked(STAGES[StageName.FINAL], brief(), target("final 1", first), reason)
+    ).text
+
+    assert second.startswith(first)
+    assert second.endswith("Say who the reviewers are.")
+
+
 def test_a_final_on_a_bare_brief_says_that_no_critic_looked() -> None:
     final = asked(STAGES[StageName.FINAL], brief(OTHER))
 
