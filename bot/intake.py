@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
@@ -16,14 +16,14 @@ from handlers.cancel import somebody_cancels
 from handlers.errors import Refusal
 from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
 from handlers.ports import Clock, LookupFailed, NewId, Slack
-from handlers.request import look_around, owed, somebody_asked
+from handlers.request import forget_url, owed, somebody_asked
 from handlers.review import NotYet, somebody_reacted
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack
 from handlers.status import somebody_wants_context, somebody_wants_help, somebody_wants_status
 from handlers.words import Body
-from storage.database import Database
-from storage.records import Kind, Letter
+from storage.database import Database, Saved
+from storage.records import Kind, Letter, Work
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,7 @@ _BROKEN_TRIES = 3
 _LONGEST_WAIT = 60.0
 
 Privately = Callable[..., Awaitable[None]]
+Said = Request | Reaction | Reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,12 +87,12 @@ class Intake:
             log.exception("inbox could not be read; trying again")
             return 1.0
         for letter in heads:
-            self._lines[letter.line] = asyncio.create_task(self._handle(letter))
+            self._lines[letter.line] = asyncio.create_task(self._take(letter))
         if due is None or heads:
             return _IDLE_SECONDS
         return min(_IDLE_SECONDS, max(0.05, (due - self._tools.now()).total_seconds()))
 
-    async def _handle(self, letter: Letter) -> None:
+    async def _take(self, letter: Letter) -> None:
         try:
             await handle(letter, self._tools)
         except Exception:
@@ -105,23 +106,14 @@ class Intake:
 
 async def handle(letter: Letter, tools: Tools) -> None:
     """Handle one letter to its end: done, refused in words, or put off."""
+    said = _read(letter)
+    if said is None:
+        await _done(letter, "unreadable", tools)
+        return
     try:
-        match letter.kind:
-            case "request":
-                await _request(Request.from_json(letter.body), tools)
-            case "reaction":
-                stack, reaction = tools.stack(), Reaction.from_json(letter.body)
-                await somebody_reacted(reaction, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
-            case "reason":
-                stack, reason = tools.stack(), Reason.from_json(letter.body)
-                await somebody_said_why(
-                    reason, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
-                )
-            case unknown:
-                log.error("letter of an unknown kind", key=letter.key, kind=unknown)
-                await _done(letter, "unknown kind", tools)
+        await _handle(said, tools)
     except Refusal as refusal:
-        await _refuse(letter, refusal.sentence, tools)
+        await _refuse(said, refusal.sentence, tools)
     except NotYet:
         await _put_off(letter, "not ours", _NOT_YET_TRIES, tools)
     except LookupFailed as failed:
@@ -133,7 +125,37 @@ async def handle(letter: Letter, tools: Tools) -> None:
         if letter.tries + 1 < _BROKEN_TRIES:
             await _put_off(letter, "broke", None, tools)
         else:
-            await _refuse(letter, messages.broke(reference), tools)
+            await _refuse(said, messages.not_handled(reference), tools)
+
+
+def _read(letter: Letter) -> Said | None:
+    """What a letter says; None if it cannot be read, which no second look would change."""
+    try:
+        match letter.kind:
+            case "request":
+                return Request.from_json(letter.body)
+            case "reaction":
+                return Reaction.from_json(letter.body)
+            case "reason":
+                return Reason.from_json(letter.body)
+            case unknown:
+                log.error("letter of an unknown kind", key=letter.key, kind=unknown)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        log.exception("a letter that cannot be read", key=letter.key)
+    return None
+
+
+async def _handle(said: Said, tools: Tools) -> None:
+    stack = tools.stack()
+    match said:
+        case Request():
+            await _request(said, tools)
+        case Reaction():
+            await somebody_reacted(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
+        case Reason():
+            await somebody_said_why(
+                said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
+            )
 
 
 async def _request(request: Request, tools: Tools) -> None:
@@ -165,33 +187,31 @@ async def _put_off(letter: Letter, outcome: str, tries: int | None, tools: Tools
     if tries is not None and letter.tries >= tries:
         await _done(letter, outcome, tools)
         return
-    wait = timedelta(seconds=min(_LONGEST_WAIT, 0.25 * 2**letter.tries))
+    wait = timedelta(seconds=min(_LONGEST_WAIT, 0.25 * 2 ** min(letter.tries, 10)))
     async with tools.storage.transaction() as saved:
-        await saved.inbox.later(letter.key, due_at=_later(tools.now(), wait))
+        await saved.inbox.later(letter.key, due_at=tools.now() + wait)
 
 
-def _later(now: datetime, wait: timedelta) -> datetime:
-    return now + wait
-
-
-async def _refuse(letter: Letter, sentence: str, tools: Tools) -> None:
+async def _refuse(said: Said, sentence: str, tools: Tools) -> None:
     """Say why not, where the person asked: in the work's thread if there is one, else to them alone."""
     body = messages.plain(sentence, fallback=sentence[:280], state="refused")
-    if letter.kind == "reaction":
-        await _done(letter, f"refused: {sentence}", tools)
-        return
-    request = Request.from_json(letter.body) if letter.kind == "request" else None
+    kept = forget_url(said) if isinstance(said, Request) else None
     async with tools.storage.transaction() as saved:
-        if not await saved.inbox.handled(letter.key, at=tools.now(), outcome=f"refused: {sentence}"):
+        if not await saved.inbox.handled(said.key, at=tools.now(), outcome=f"refused: {sentence}", body=kept):
             return
-        asked_in_thread = request is not None and request.entrance is not Entrance.COMMAND and request.thread_ts
-        work = (await look_around(saved, request)).work if request and asked_in_thread else None
+        work = await _work_of(said, saved)
         if work is not None:
-            slot = f"refused/{letter.key}"[:90]
+            slot = f"refused/{said.key}"[:90]
             await saved.outbox.plan(owed(work, None, Kind.NOTICE, slot, body, now=tools.now))
-            return
-    if request is not None:
-        await _privately(request, body, tools)
+    if work is None and isinstance(said, Request):
+        await _privately(said, body, tools)
+
+
+async def _work_of(said: Said, saved: Saved) -> Work | None:
+    """The work in whose thread somebody asked; a slash command is always asked outside."""
+    if isinstance(said, Reaction) or (isinstance(said, Request) and said.entrance is Entrance.COMMAND):
+        return None
+    return await saved.works.in_thread(said.team, said.channel, said.thread_ts) if said.thread_ts else None
 
 
 async def _privately(request: Request, body: Body, tools: Tools) -> None:
