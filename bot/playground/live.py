@@ -210,11 +210,20 @@ class Page:
         return {"ts": self.workspace.says(actor.person, channel, kept, thread_ts).ts}
 
     async def _command(self, actor: Actor, channel: str, command: str, rest: str, *, in_thread: bool) -> Json:
+        if command == "/invite" and rest == f"<@{BOT.id}>":
+            return self._invite(self.workspace.channel(channel))
         if command not in {known["command"] for known in self.commands}:
             raise NotDoneError(f"{command} is not a command here.")
         if in_thread:
             raise NotDoneError(f"{command} does not work inside threads. Mention the bot instead.")
         return _told(await actor.command(command, rest, channel=channel))
+
+    def _invite(self, channel: Channel) -> Json:
+        """Slack's own command; here it knows nobody but the app, which asks for it where it is no member."""
+        if not channel.has_bot:
+            channel.members.append(BOT.id)
+            self.workspace.tell({"type": "state"})
+        return {}
 
     async def _react(self, actor: Actor, deed: Json) -> Json:
         await actor.reacts(str(deed["name"]).strip(":"), self._message(deed))

@@ -151,6 +151,17 @@ async def test_anybodys_message_can_be_criticised_from_its_toolbar(visitor: Visi
     await expect(critique).to_contain_text("market leader in marsupials")
 
 
+async def test_a_channel_without_the_app_says_how_to_invite_it_and_then_it_works_there(visitor: Visitor) -> None:
+    await visitor.goes_to("quiet")
+    told = await visitor.says("/draft Count the potoroos before winter")
+    await expect(told).to_contain_text("Invite me with")
+    await visitor.page.locator("#composer").fill("/invite @Countersign")
+    await visitor.page.keyboard.press("Enter")
+    await expect(visitor.page.locator("main .flag")).to_have_count(0)
+    await visitor.starts("/draft Count the potoroos before winter")
+    await visitor.answered("draft")
+
+
 async def test_a_text_sent_back_comes_again_with_the_reason_taken_up(visitor: Visitor) -> None:
     await visitor.starts("/final Invite the team to the bandicoot breakfast")
     await visitor.answered("final")
