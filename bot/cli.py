@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _demo(given: Given) -> int:
-    settings = given.settings()
+    settings = replace(given, environ={"LOG_LEVEL": "warning"} | dict(given.environ)).settings()
     if given.args.port is None:
         given.args.port = settings.port if settings.port_is_set else DEMO_PORT
     return _finish(_late("bot.playground.demo", "demo")(settings, given.args))

@@ -57,7 +57,8 @@ def read_mention(text: str) -> Asked:
     while word in _FILLERS and rest:
         word, rest = _next_word(rest)
     if word in _VERB_WORDS:
-        return Asked(verb=_VERB_WORDS[word], words=rest)
+        verb = _VERB_WORDS[word]
+        return Asked(verb=verb, words="" if verb is Verb.HELP else rest)
     stage = _STAGE_WORDS.get(word)
     if stage is None:
         return Asked(verb=Verb.HELP, words=text.strip())

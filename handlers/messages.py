@@ -10,7 +10,7 @@ from typing import Any
 from handlers.figures import clock, count, duration, money, short, tokens
 from handlers.material import title
 from handlers.stack import StageName
-from handlers.words import Body, Button, Line, Span, Who, bold, code, line, people
+from handlers.words import Body, Button, Line, Span, Text, Who, bold, code, line, people
 from storage.records import Answer, Run, RunState, Work
 
 BOT = "@Countersign"
@@ -22,7 +22,7 @@ def root(work: Work, run: Run) -> Body:
     brief = work.brief if len(work.brief) <= _SHOWN_BRIEF else work.brief[:_SHOWN_BRIEF].rstrip() + " …"
     cut = " · the brief is longer than shown here; all of it crosses" if brief is not work.brief else ""
     return Body(
-        lines=(line(brief), line(f"{run.stage} for ", Who(person=run.asked_by), cut, small=True)),
+        lines=(line(Text(text=brief)), line(f"{run.stage} for ", Who(person=run.asked_by), cut, small=True)),
         fallback=f"{run.stage}: a new piece of work",
         facts={"stage": run.stage},
     )
@@ -166,10 +166,11 @@ def not_handled(reference: str) -> str:
     )
 
 
-def help_text(prefix: str) -> Body:
-    """What can be asked for, and where."""
+def help_text(prefix: str, *, puzzled: bool = False) -> Body:
+    """What can be asked for, and where; `puzzled` says first that what was asked for was not understood."""
     command = f"/{prefix}draft"
     return plain(
+        *(["That names no stage and nothing else I know. Here is what I do:"] if puzzled else []),
         line(bold("Start work in a channel: "), code(f"{command} <brief>"), " (also scout, implement, final)"),
         line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
@@ -221,11 +222,10 @@ def review_card(
         "withdrawn": "Approval withdrawn, waiting for a reviewer",
         "expired": "Expired without a decision",
     }[state]
-    lines = [line(bold(head), f" · text {short(answer.sha256)}{cost}")]
-    if approved_by and quorum > 1:
+    by = [" by ", *people(approved_by, between=" and ")] if state == "approved" else []
+    lines = [line(bold(head), *by, f" · text {short(answer.sha256)}{cost}")]
+    if approved_by and quorum > 1 and state != "approved":
         lines.append(line(f"{len(approved_by)} of {count(quorum, 'approval')}: ", *people(approved_by)))
-    elif state == "approved":
-        lines.append(line("by ", *people(approved_by)))
     if remark:
         lines.append(line(remark))
     if state in {"awaiting", "withdrawn"}:

@@ -130,7 +130,7 @@ async def _message_pointed_at(
 
 
 def again(request: Request, around: Surroundings) -> Request:
-    """The newest request of a thread once more, in the name of whoever says so now."""
+    """The newest request of a thread once more, on the same text, in the name of whoever says so now."""
     if not around.runs:
         raise Refusal(f"Nothing has been asked for in this thread yet. Try `{messages.BOT} draft …`.")
     last = around.runs[-1]
@@ -143,7 +143,7 @@ def again(request: Request, around: Surroundings) -> Request:
         stage=StageName(last.stage),
         revises=last.revises,
         words=note,
-        target_id=last.target_id,
+        target_id=last.target_id or next((a.about_id for a in around.answers if a.run_id == last.id), None),
         entrance=Entrance.SEND_BACK if sent_back else request.entrance,
     )
 

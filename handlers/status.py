@@ -83,4 +83,4 @@ async def somebody_wants_help(request: Request, *, storage: Database, stack: Sta
     """What can be asked for; for the person who asked, alone."""
     async with storage.transaction() as saved:
         await saved.inbox.handled(request.key, at=now(), outcome="help", body=forget_url(request))
-    return messages.help_text(stack.commands.prefix)
+    return messages.help_text(stack.commands.prefix, puzzled=bool(request.words))

@@ -108,8 +108,16 @@ def _span(span: dict[str, Any]) -> Span:
 
 
 def line(*parts: str | Span, small: bool = False) -> Line:
-    """A line of words; strings are plain text."""
-    return Line(spans=tuple(Text(text=part) if isinstance(part, str) else part for part in parts), small=small)
+    """A line of words. Strings are our own sentences: what stands in them `like this` is set as code."""
+    spans = [span for part in parts for span in (_sentence(part) if isinstance(part, str) else [part])]
+    return Line(spans=tuple(spans), small=small)
+
+
+def _sentence(words: str) -> list[Span]:
+    pieces = words.split("`")
+    if len(pieces) % 2 == 0:  # one without its partner is no mark
+        return [Text(text=words)]
+    return [Text(text=piece, style="code" if place % 2 else "plain") for place, piece in enumerate(pieces) if piece]
 
 
 def bold(text: str) -> Text:

@@ -94,9 +94,7 @@ class Door:
         if pointer and pointer.channel != body["channel_id"]:
             raise Refusal("That link leads to another channel. Ask there: what is said there stays there.")
         if not pointer and not words:
-            raise Refusal(
-                f"Say what it is about: `{body['command']} Announce that …`, or begin with a link to a message."
-            )
+            raise Refusal(_empty(body["command"], StageName(name)))
         return Request(
             key=_key("command", body["trigger_id"]),
             entrance=Entrance.COMMAND,
@@ -261,6 +259,13 @@ def _team_of(body: Payload) -> str:
         return str(installed[0]["team_id"])
     team: str = body.get("team_id") or (body.get("team") or {}).get("id") or body["user"]["team_id"]
     return team
+
+
+def _empty(command: str, stage: StageName) -> str:
+    """What to say to a command without words: an example that would work."""
+    if stage in {StageName.CRITIQUE, StageName.POLISH}:
+        return f"`{command}` works on a text: begin with a link to it (its menu, Copy link), then a note if you like."
+    return f"Say what it is about: `{command} Announce that …`, or begin with a link to a message."
 
 
 def moment(ts: str) -> datetime:

@@ -18,7 +18,7 @@ from handlers.review import somebody_reacted
 from handlers.run import run_stage
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack, StageName
-from handlers.words import Body, Text
+from handlers.words import Body, Text, Who
 from storage.database import Database
 from storage.records import Answer, Chained, Kind, Letter, Message, Run, Verdict, Work
 from tests.fakes import (
@@ -42,11 +42,17 @@ READY = "## Decision\nready\n\n## Final text\nThe cage is open.\n\n## Owner's no
 def words_of(body: Body | Message) -> str:
     """Everything a message says in the bot's own words, people by their ids."""
     shown = Body.from_json(body.body) if isinstance(body, Message) else body
-    lines = [
-        "".join(span.text if isinstance(span, Text) else f"@{span.person}" for span in line.spans)
-        for line in shown.lines
-    ]
-    return "\n".join(lines)
+    return "\n".join("".join(_words(span) for span in line.spans) for line in shown.lines)
+
+
+def _words(span: Text | Who) -> str:
+    match span:
+        case Who(person=person):
+            return f"@{person}"
+        case Text(text=text, style="code"):
+            return f"`{text}`"
+        case Text(text=text):
+            return text
 
 
 @dataclass

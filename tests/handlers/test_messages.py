@@ -180,14 +180,8 @@ Waiting for a reviewer · text 8c1f04be · thread so far about $0.05
 The owner gave no decision on this text: look twice.
 ✅ approves this text, ❌ sends it back. Reviewers: @U0RAE, @U0SAM, members of the user groups S0DESK, S0LAW. @U0ANN asked for it and cannot approve it.\
 """,
-            """\
-Approved · text 8c1f04be · thread so far about $0.05
-by @U0RAE\
-""",
-            """\
-Approved · text 8c1f04be · thread so far about $0.05
-2 of 2 approvals: @U0RAE, @U0SAM\
-""",
+            "Approved by @U0RAE · text 8c1f04be · thread so far about $0.05",
+            "Approved by @U0RAE and @U0SAM · text 8c1f04be · thread so far about $0.05",
             "Sent back · text 8c1f04be · thread so far about $0.05",
             """\
 Approval withdrawn, waiting for a reviewer · text 8c1f04be · thread so far about $0.05
@@ -244,15 +238,15 @@ thread so far about $0.05\
 """,
             "Nothing has been asked for in this thread yet. Try `@Countersign draft …`.",
             """\
-Start work in a channel: /draft <brief> (also scout, implement, final)
-In a thread, mention me: @Countersign critique be harsh about the second paragraph
+Start work in a channel: `/draft <brief>` (also scout, implement, final)
+In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
 Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this.
 A final text counts only after a reviewer's reaction on exactly that text.\
 """,
             """\
-Start work in a channel: /cs-draft <brief> (also scout, implement, final)
-In a thread, mention me: @Countersign critique be harsh about the second paragraph
+Start work in a channel: `/cs-draft <brief>` (also scout, implement, final)
+In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
 Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this.
 A final text counts only after a reviewer's reaction on exactly that text.\
