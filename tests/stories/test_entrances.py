@@ -199,8 +199,8 @@ async def test_again_asks_for_the_newest_request_once_more(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("stage", "sentence"),
     [
-        ("critique", "critique' reads a text; there is none in this thread yet. Start one with '/draft …'"),
-        ("polish", "polish' polishes a text; there is none in this thread yet. Start one with '/draft …'"),
+        ("critique", "`critique` reads a text; there is none in this thread yet. Start one with `/draft …`"),
+        ("polish", "`polish` polishes a text; there is none in this thread yet. Start one with `/draft …`"),
         ("revise", "A revision reworks a text; there is none in this thread yet."),
     ],
 )

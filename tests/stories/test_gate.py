@@ -242,7 +242,7 @@ async def test_a_text_that_does_not_stand_as_it_was_posted_is_not_approved(tmp_p
                 changed = Message({**text, "blocks": tampered(text.blocks)})
                 us.slack.workspace._messages[text.channel][text.ts] = changed
         await us.reacts(CHECK, us.last(root, "review"))
-        assert "final' makes a new version to approve" in await us.told("rae", "cannot be approved")
+        assert "final` makes a new version to approve" in await us.told("rae", "cannot be approved")
         assert verdicts(us, root) == []
         await us.asks(root, "final")
         await us.reacts(CHECK, us.last(root, "review"))

@@ -12,7 +12,7 @@ from bot.playground.scripted import Fault, Recorded, Reply, demo_answers
 from handlers.ports import StopReason
 from tests.stories.workspace import team
 
-AGAIN = "'@Countersign again'"
+AGAIN = "`@Countersign again`"
 ANOTHER_MODEL = "pick another model"
 
 
