@@ -23,6 +23,26 @@ async def test_a_hostile_address_is_refused_without_a_look_up_or_a_connection(ur
     assert (web.lookups, web.opened, web.requests) == ([], 0, [])
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("ftp://a.example/", "only http and https addresses are read"),
+        ("https://ann:secret@a.example/", "its address carries a user name or a password"),
+        ("https://a.example:8443/", "only the ports 80 and 443 are asked"),
+        ("http://0x7f.1/", "its host is an IP address in an odd spelling"),
+        ("http://192.168.0.1/", "its host is not a public address"),
+        ("http://printer.local/", "its host is a name for something inside a network"),
+        ("https://a_b.example/", "its host is no name that the web knows"),
+        ("https://a.example/" + "x" * 2_000, "its address is longer than 2,000 characters"),
+        ("https://team.slack.com/archives/C0LAUNCH/p17", "it is inside Slack, which is not read as a page"),
+    ],
+)
+async def test_people_are_told_what_is_wrong_with_an_address(url: str, told: str) -> None:
+    with pytest.raises(SourceUnread) as unread:
+        await SmallWeb().room().read(url)
+    assert unread.value.sentence == told
+
+
 @pytest.mark.parametrize("address", RESOLVED)
 async def test_a_name_that_leads_inside_is_looked_up_and_never_connected_to(address: str) -> None:
     web = SmallWeb().at("a.example", [address])
