@@ -41,6 +41,7 @@ class Request:
         target_ts: the message a person pointed at, by a link or the shortcut.
         target_id: the answer or run behind a button.
         brief: what the text is for, asked by the shortcut's modal.
+        note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
         reply_url: where a slash command can be answered privately; forgotten once handled.
     """
 
@@ -59,13 +60,14 @@ class Request:
     target_id: str | None = None
     brief: str = ""
     reply_url: str | None = None
+    note_by: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Request:
-        stage = body["stage"]
+        stage, note_by = body["stage"], body.get("note_by")
         return cls(
             **{
                 **body,
@@ -73,6 +75,7 @@ class Request:
                 "entrance": Entrance(body["entrance"]),
                 "verb": Verb(body["verb"]),
                 "stage": StageName(stage) if stage else None,
+                "note_by": None if note_by is None else tuple(note_by),
             }
         )
 

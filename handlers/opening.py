@@ -88,7 +88,7 @@ def authors(run: Run, work: Work, runs: Sequence[Run], answers: Sequence[Answer]
         made = next((r for r in runs if r.id == text.run_id), None)
         if made is None:
             wrote.append(text.author or "")
-        elif made.note and made.entrance != Entrance.SEND_BACK:
-            wrote.append(made.asked_by)
+        else:
+            wrote += made.note_by
         text = by_id.get(text.about_id or "")
     return tuple(dict.fromkeys(person for person in wrote if person))

@@ -135,8 +135,7 @@ def again(request: Request, around: Surroundings) -> Request:
         raise Refusal(f"Nothing has been asked for in this thread yet. Try `{messages.BOT} draft …`.")
     last = around.runs[-1]
     note = "\n".join(words for words in (last.note, request.words) if words)
-    # The reason of a send-back stays the reviewer's, whoever has it asked again; new words are their own.
-    sent_back = last.entrance == Entrance.SEND_BACK and not request.words
+    added = (request.person,) if request.words else ()
     return replace(
         request,
         verb=Verb.STAGE,
@@ -144,7 +143,7 @@ def again(request: Request, around: Surroundings) -> Request:
         revises=last.revises,
         words=note,
         target_id=last.target_id or next((a.about_id for a in around.answers if a.run_id == last.id), None),
-        entrance=Entrance.SEND_BACK if sent_back else request.entrance,
+        note_by=tuple(dict.fromkeys([*last.note_by, *added])),
     )
 
 
@@ -241,10 +240,18 @@ def _run(
         entrance=request.entrance,
         asked_at=now(),
         note=note,
+        note_by=_whose(request) if note else (),
         target_id=target.id if target else None,
         # Whoever points at a text and asks for a draft wants the next version of that text.
         revises=request.revises or (request.stage is StageName.DRAFT and target is not None),
     )
+
+
+def _whose(request: Request) -> tuple[str, ...]:
+    """Whose words a note is. A reviewer's reason for sending a text back is not authorship."""
+    if request.note_by is not None:
+        return request.note_by
+    return () if request.entrance is Entrance.SEND_BACK else (request.person,)
 
 
 def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, stack: Stack) -> str | None:

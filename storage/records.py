@@ -88,6 +88,7 @@ class Run:
     entrance: str
     asked_at: datetime
     note: str = ""
+    note_by: tuple[str, ...] = ()
     target_id: str | None = None
     revises: bool = False
     started_at: datetime | None = None

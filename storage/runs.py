@@ -20,7 +20,7 @@ _OPEN = (RunState.QUEUED, RunState.RUNNING)
 
 
 def _run(row: Row[Any]) -> Run:
-    return record(Run, row, lane=Lane(row.lane), state=RunState(row.state))
+    return record(Run, row, lane=Lane(row.lane), state=RunState(row.state), note_by=tuple(row.note_by))
 
 
 class Runs:

@@ -80,6 +80,8 @@ Index(
 )
 Index("ix_inbox_line", inbox.c.line, inbox.c.seq)
 
+Index("ix_inbox_handled_at", inbox.c.handled_at)
+
 works = Table(
     "works",
     metadata,
@@ -107,6 +109,7 @@ runs = Table(
     Column("asked_by", String(40), nullable=False),
     Column("entrance", String(20), nullable=False),
     Column("note", Text, nullable=False, default=""),
+    Column("note_by", JSON, nullable=False, default=list),  # whose words the note is
     Column("target_id", String(20)),  # the answer a person pointed at
     Column("revises", Boolean, nullable=False, default=False),
     Column("asked_at", Moment, nullable=False),

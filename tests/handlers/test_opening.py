@@ -28,6 +28,7 @@ def a_run(number: int, by: str, *, note: str = "", entrance: str = "mention", ta
         entrance=entrance,
         asked_at=NOW,
         note=note,
+        note_by=(by,) if note and entrance != Entrance.SEND_BACK else (),
         target_id=f"a-{target}" if target else None,
     )
 

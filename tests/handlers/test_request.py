@@ -14,7 +14,7 @@ from handlers.request import Surroundings, again, check_place, decide
 from handlers.stack import ChannelPolicy, StageName
 from storage.records import Kind, Lane, Letter, RunState
 from tests.fakes import FakeIds, a_model, a_stack, seen
-from tests.handlers.house import ANN, LAUNCH, RAE, STAN, TAO, House, words_of
+from tests.handlers.house import ANN, LAUNCH, RAE, SAM, STAN, TAO, House, words_of
 
 
 async def refusal(house: House, request: Request) -> str:
@@ -53,7 +53,8 @@ async def test_the_same_request_makes_one_run_however_often_it_is_delivered(hous
         await house.takes(request)
     runs = await house.runs()
     assert len(runs) == 1
-    assert len(await house.said(runs[0].work_id)) == 2
+    async with house.storage.reading() as saved:
+        assert len(await saved.outbox.owed()) == 2
     assert await house.outcome(request.key) == f"run {runs[0].id}"
 
 
@@ -137,6 +138,29 @@ async def test_a_persons_message_crosses_when_somebody_points_at_it(house: House
 
     await house.takes(house.request("critique", "again, please", **pointing))
     assert len(await house.answers(work.id)) == 1  # the same message is the same text
+
+
+async def test_the_same_words_by_somebody_else_are_another_text(house: House) -> None:
+    for ts, author in (("60.1", STAN), ("60.2", RAE), ("60.3", STAN)):
+        house.slack.shows(seen(LAUNCH, ts, "Every jungle will benefit.", author=author, thread_ts="60.1"))
+        await house.takes(house.request("critique", brief="x", target_ts=ts, thread_ts="60.1"))
+    [first, *_] = await house.runs()
+    assert [text.author for text in await house.answers(first.work_id)] == [STAN, RAE]
+
+
+async def test_a_link_alone_opens_work_in_the_thread_it_leads_to(house: House) -> None:
+    house.slack.shows(seen(LAUNCH, "60.2", "Every jungle will benefit.", author=STAN, thread_ts="60.1"))
+    house.slack.shows(seen(LAUNCH, "70.1", "Every river too.", author=STAN))
+    await house.takes(house.request("critique", target_ts="60.2"))
+    await house.takes(house.request("critique", target_ts="70.1"))
+    works = [await house.work(run.work_id) for run in await house.runs()]
+    assert [(work.thread_ts, work.in_human_thread, work.brief) for work in works] == [
+        ("60.1", True, ""),
+        ("70.1", True, ""),
+    ]
+    run = await house.asks("draft", "shorter", work=works[0])
+    assert run.state is RunState.REFUSED
+    assert "works from a brief" in (run.error or "")
 
 
 async def test_a_link_to_a_message_in_a_works_thread_stays_in_that_work(house: House) -> None:
@@ -256,6 +280,15 @@ async def test_a_text_that_is_still_being_made_is_waited_for(house: House) -> No
     assert (await house.run(run)).state is RunState.ANSWERED
 
 
+async def test_a_patch_that_is_still_being_made_is_no_text_of_the_content_lane(house: House) -> None:
+    first = await house.asks("scout", "Announce")
+    await house.runs_all()
+    work = await house.work(first.work_id)
+    await house.asks("implement", work=work)
+    run = await house.asks("polish", work=work, entrance=Entrance.COMMAND)
+    assert (run.lane, run.state) == (Lane.CONTENT, RunState.REFUSED)
+
+
 @pytest.mark.parametrize(("of", "called"), [("scout", "scout"), ("critique", "critique")])
 async def test_polish_and_final_take_texts_only(house: House, of: str, called: str) -> None:
     first = await house.asks("draft", "Announce")
@@ -325,6 +358,35 @@ async def test_again_repeats_a_run_that_failed_or_was_refused(house: House) -> N
     await house.asks("polish", work=work)
     await house.takes(house.request(**mention(None, ts=work.thread_ts or "", verb=Verb.AGAIN)))
     assert [run.stage for run in await house.runs()] == ["scout", "polish", "polish"]
+
+
+async def test_a_note_asked_again_stays_its_writers_and_added_words_have_their_own(house: House) -> None:
+    first = await house.asks("draft", "Announce")
+    await house.runs_all()
+    work = await house.work(first.work_id)
+    await house.asks("critique", "mind the tail", work=work, person=RAE)
+    await house.runs_all()
+    for person, words in ((ANN, ""), (STAN, "and the ears")):
+        await house.takes(
+            house.request(**mention(None, words, ts=work.thread_ts or "", verb=Verb.AGAIN, person=person))
+        )
+    *_, repeated, longer = await house.runs()
+    assert (repeated.asked_by, repeated.note, repeated.note_by) == (ANN, "mind the tail", (RAE,))
+    assert (longer.note, longer.note_by) == ("mind the tail\nand the ears", (RAE, STAN))
+
+
+async def test_whoever_has_a_sent_back_final_made_again_asked_for_it(house: House) -> None:
+    text = await house.final()
+    await house.reacts(RAE, text, "x")
+    await house.says_why(RAE, text, "shorter")
+    await house.runs_all()
+    work = await house.work(text.work_id)
+    await house.takes(house.request(**mention(None, ts=work.thread_ts or "", verb=Verb.AGAIN, person=SAM)))
+    await house.runs_all()
+    async with house.storage.reading() as saved:
+        newest = (await saved.reviews.of_work(work.id))[-1]
+    assert set(newest.authors) == {ANN, SAM}
+    assert newest.asked_by == SAM
 
 
 def test_again_where_nothing_was_asked_is_refused(house: House) -> None:

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_inbox_key")),
     )
     with op.batch_alter_table("inbox", schema=None) as batch_op:
+        batch_op.create_index("ix_inbox_handled_at", ["handled_at"], unique=False)
         batch_op.create_index("ix_inbox_line", ["line", "seq"], unique=False)
         batch_op.create_index(
             "ix_inbox_open",
@@ -114,6 +115,7 @@ def upgrade() -> None:
         sa.Column("asked_by", sa.String(length=40), nullable=False),
         sa.Column("entrance", sa.String(length=20), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("note_by", sa.JSON(), nullable=False),
         sa.Column("target_id", sa.String(length=20), nullable=True),
         sa.Column("revises", sa.Boolean(), nullable=False),
         sa.Column("asked_at", storage.tables.Moment(timezone=True), nullable=False),
@@ -267,6 +269,7 @@ def downgrade() -> None:
             "ix_inbox_open", sqlite_where=sa.text("handled_at IS NULL"), postgresql_where=sa.text("handled_at IS NULL")
         )
         batch_op.drop_index("ix_inbox_line")
+        batch_op.drop_index("ix_inbox_handled_at")
 
     op.drop_table("inbox")
     # ### end Alembic commands ###
