@@ -131,6 +131,7 @@ def _worker(given: Given) -> int:
 def _serve(given: Given, name: str) -> int:
     settings = given.settings()
     settings.slack(intake=name != "worker")
+    _only_sqlite(settings)
     loaded = read_stack(given.stack_path)
     learn_secrets(settings, loaded.stack)
     for finding in loaded.findings:
@@ -140,7 +141,17 @@ def _serve(given: Given, name: str) -> int:
 
 
 def _migrate(given: Given) -> int:
-    return _finish(_late("bot.app", "migrate")(given.settings()))
+    settings = given.settings()
+    _only_sqlite(settings)
+    return _finish(_late("bot.app", "migrate")(settings))
+
+
+def _only_sqlite(settings: Settings) -> None:
+    """Without the driver, the shared queue and their tests, a PostgreSQL address would only seem to work."""
+    if not settings.database_url.get_secret_value().startswith("sqlite"):
+        raise Refusal(
+            "This version keeps its work in SQLite only. Set DATABASE_URL to a file, such as sqlite:///countersign.db."
+        )
 
 
 def _check(given: Given) -> int:

@@ -1,4 +1,4 @@
-"""Every sentence the bot says in a thread."""
+"""What the bot says in a thread: roots, cards, answers, reviews, verdicts. A refusal stands where it is decided."""
 
 from __future__ import annotations
 

@@ -71,9 +71,9 @@ def is_group(reviewer: str) -> bool:
 
 
 def may_approve(stack: Stack, channel: str | None = None) -> frozenset[str]:
-    """The reviewers of a channel, or of the stack, with those who step in later."""
+    """The reviewers of a channel, or of the stack; those who only step in later do not make a gate passable now."""
     own = stack.channels[channel].reviewers if channel else None
-    return frozenset(stack.review.reviewers if own is None else own) | frozenset(stack.review.backup_reviewers)
+    return frozenset(stack.review.reviewers if own is None else own)
 
 
 def _overlap(one: Path, other: Path) -> bool:

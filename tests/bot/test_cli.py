@@ -210,12 +210,12 @@ def test_a_serving_command_gets_the_settings_and_the_stacks_path(
     command: str, stack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = dispatched(monkeypatch)
-    code, out, err = ran(capsys, command, "--database", "postgres://db/gaul", **SLACK)
+    code, out, err = ran(capsys, command, "--database", "sqlite:///gaul.db", **SLACK)
     assert (code, out, err) == (0, "", "")
     ((module, name, (settings, path)),) = calls
     assert (module, name, path) == ("bot.app", command, Path("stack.toml"))
     assert isinstance(settings, Settings)
-    assert settings.database_url.get_secret_value() == "postgresql+psycopg://db/gaul"
+    assert settings.database_url.get_secret_value() == "sqlite+aiosqlite:///gaul.db"
 
 
 @pytest.mark.parametrize("command", ["run", "web", "worker"])
@@ -369,3 +369,12 @@ def test_check_asks_neither_for_slack_nor_for_a_database(tmp_path: Path, stack: 
     program = "import sys, bot.cli as c; c.main(['check']); print(*sys.modules)"
     loaded = set(process(tmp_path, "-c", program).stdout.split())
     assert not loaded & {"slack_bolt", "slack_sdk", "sqlalchemy", "httpx", "aiohttp", "apscheduler"}
+
+
+@pytest.mark.parametrize("command", ["run", "web", "worker", "migrate"])
+def test_a_database_that_would_only_seem_to_work_is_refused(
+    command: str, stack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = ran(capsys, command, "--database", "postgres://db/gaul", **SLACK)
+    assert (code, out) == (1, "")
+    assert err.startswith("This version keeps its work in SQLite only.")
