@@ -281,10 +281,10 @@ def test_one_send_back_stands_against_any_number_of_approvals() -> None:
 
 
 def test_who_says_both_sends_the_text_back() -> None:
-    both = (approves(RAE, 1), sends_back(RAE, 2))
-    assert state(*both) is ReviewState.CHANGES_REQUESTED
-    assert standing(both) == {RAE: VerdictKind.SEND_BACK}
-    assert approvers(both) == []
+    for both in ((approves(RAE, 1), sends_back(RAE, 2)), (sends_back(RAE, 1), approves(RAE, 2))):
+        assert state(*both) is ReviewState.CHANGES_REQUESTED
+        assert standing(both) == {RAE: VerdictKind.SEND_BACK}
+        assert approvers(both) == []
 
 
 def test_a_higher_quorum_later_undoes_no_approval() -> None:
@@ -295,6 +295,10 @@ def test_one_more_approval_under_a_higher_quorum_undoes_none_either() -> None:
     both = (approves(RAE, 1, quorum=1), approves(SAM, 2, quorum=3))
     assert state(*both, quorum=3) is ReviewState.APPROVED
     assert state(*both, takes_back(both[0], 3), quorum=3) is ReviewState.WITHDRAWN
+
+
+def test_a_quorum_raised_while_waiting_must_be_reached_by_the_approval_that_comes() -> None:
+    assert state(approves(RAE, 1, quorum=2), approves(SAM, 2, quorum=3), quorum=3) is ReviewState.AWAITING
 
 
 def test_a_lower_quorum_later_approves_nothing_by_itself() -> None:
