@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Self
 
 from sqlalchemy import Connection, event
@@ -22,6 +24,15 @@ from storage.works import Works
 from storage.writers import Writers
 
 _BUSY_MS = 10_000
+
+
+@dataclass(slots=True)
+class _Inside:
+    database: Database
+    is_over: bool = False
+
+
+_inside: ContextVar[_Inside | None] = ContextVar("inside a transaction", default=None)
 
 
 class Saved:
@@ -50,7 +61,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._writing = _sqlite_engine(url, writes=True) if self.is_sqlite else create_async_engine(url)
+        self._writing = (
+            _sqlite_engine(url, writes=True) if self.is_sqlite else create_async_engine(url, hide_parameters=True)
+        )
         self._reading = _sqlite_engine(url, writes=False) if self.is_sqlite else self._writing
         self._writers = Writers(self._writing) if self.is_sqlite else None
         self._wakes: dict[News, list[Callable[[], None]]] = {}
@@ -81,13 +94,30 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Saved]:
         """Everything inside is remembered together, durably, or not at all. Talk to nobody inside."""
+        before = self._refuse_another_within()
         async with self._writers.transaction() if self._writers else self._writing.begin() as connection:
-            saved = Saved(connection)
-            yield saved
+            here = _Inside(self)
+            _inside.set(here)
+            try:
+                saved = Saved(connection)
+                yield saved
+            finally:
+                here.is_over = True
+                _inside.set(before)
         self.transactions += 1
         for news in saved.news:
             for wake in self._wakes.get(news, ()):
                 wake()
+
+    def _refuse_another_within(self) -> _Inside | None:
+        """Whoever waited for a second transaction inside a first would wait for themselves, and all others with them.
+
+        Tasks started inside one are refused as long as it lasts: whoever started them may be waiting for them.
+        """
+        outer = _inside.get()
+        if outer is not None and outer.database is self and not outer.is_over:
+            raise RuntimeError("A transaction was asked for inside another: it would wait for itself. Use the first.")
+        return outer
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Saved]:
@@ -104,7 +134,9 @@ class Database:
 def _sqlite_engine(url: str, *, writes: bool) -> AsyncEngine:
     size = 1 if writes else 4
     ours = {"async_creator_fn": sqlite.connect, "only_reads": not writes}
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=3_600, connect_args=ours)
+    engine = create_async_engine(
+        url, pool_size=size, max_overflow=0, pool_timeout=3_600, connect_args=ours, hide_parameters=True
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

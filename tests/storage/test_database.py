@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from storage.database import Database, Saved
 from storage.news import News
@@ -189,6 +189,54 @@ async def test_two_databases_on_one_file_never_find_it_locked(tmp_path: Path) ->
 
         await asyncio.gather(read_then_write(one, "one"), read_then_write(other, "other"))
         assert len(await letters(one)) == 30
+
+
+async def test_a_transaction_inside_another_is_refused_instead_of_waiting_for_itself(database: Database) -> None:
+    async def again() -> None:
+        async with database.transaction() as saved:
+            await saved.inbox.put(letter("the inner one"))
+
+    async with asyncio.timeout(5):
+        async with database.transaction() as saved:
+            await saved.inbox.put(letter("the outer one"))
+            for attempt in (again(), asyncio.create_task(again())):
+                with pytest.raises(RuntimeError, match="inside another"):
+                    await attempt
+        assert await letters(database) == {"the outer one"}
+        await again()
+    assert await letters(database) == {"the outer one", "the inner one"}
+
+
+async def test_what_was_started_inside_a_transaction_may_write_after_it(database: Database) -> None:
+    is_over = asyncio.Event()
+
+    async def afterwards() -> list[bool]:
+        await is_over.wait()
+        return await keep(database, letter())
+
+    async with database.transaction():
+        later = asyncio.create_task(afterwards())
+    with pytest.raises(ZeroDivisionError):
+        await keep(database, letter("fails"), then=ZeroDivisionError())
+    is_over.set()
+    assert await later == [True]
+
+
+async def test_two_databases_may_be_written_to_at_once(database: Database, durable: Database) -> None:
+    async with database.transaction() as one, durable.transaction() as other:
+        assert await one.inbox.put(letter())
+        assert await other.inbox.put(letter())
+
+
+async def test_what_a_statement_was_given_is_not_told_when_it_fails(database: Database) -> None:
+    secret = "the brief nobody else may read"
+    with pytest.raises(IntegrityError) as failed:
+        await keep(database, run("r-orphan", of="w-nowhere", note=secret))
+    assert secret not in str(failed.value)
+    async with database.reading() as saved:
+        with pytest.raises(OperationalError) as lost:
+            await saved.connection.execute(text("SELECT :secret FROM nowhere"), {"secret": secret})
+    assert secret not in str(lost.value)
 
 
 async def test_a_moment_without_a_zone_is_refused(database: Database) -> None:
