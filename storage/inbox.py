@@ -87,9 +87,13 @@ class Inbox:
         )
         return done.rowcount == 1
 
-    async def forget(self, *, before: datetime) -> int:
-        """Drop letters handled before a moment; return how many. Redeliveries come within minutes, not weeks."""
-        done = await self._connection.execute(delete(_inbox).where(_inbox.c.handled_at < before))
+    async def forget(self, *, before: datetime, limit: int = 1_000) -> int:
+        """Drop the oldest letters handled before a moment; return how many. Redeliveries come in minutes, not weeks.
+
+        At most `limit` at once, so that no writer waits for long: ask again, in another transaction, until it is fewer.
+        """
+        old = select(_inbox.c.seq).where(_inbox.c.handled_at < before).order_by(_inbox.c.seq).limit(limit)
+        done = await self._connection.execute(delete(_inbox).where(_inbox.c.seq.in_(old)))
         return done.rowcount
 
     async def later(self, key: str, *, due_at: datetime) -> None:

@@ -8,9 +8,15 @@ from typing import Any
 
 import aiosqlite
 
-_AT_ONCE = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "SAVEPOINT ", "RELEASE ", "ROLLBACK TO ")
+_AT_ONCE = ("SELECT ", "INSERT ", "UPDATE ", "SAVEPOINT ", "RELEASE ", "ROLLBACK TO ")
 _STEPS = frozenset({"close", "fetchall", "fetchmany", "fetchone"})
 _CHUNK = 64
+
+if sqlite3.threadsafety != 3:  # noqa: PLR2004  3 is the DB-API's "connections may be shared"
+    raise ImportError(
+        "This Python's SQLite was not built for use from several threads (sqlite3.threadsafety is "
+        f"{sqlite3.threadsafety}, 3 is needed): use a Python whose SQLite is, or a postgresql:// database."
+    )
 
 
 class Connection(aiosqlite.Connection):
@@ -18,7 +24,8 @@ class Connection(aiosqlite.Connection):
 
     A statement within a transaction has its lock already and finds its pages in memory; it is done before a thread
     would have heard of it. Beginning to write may wait for another process and a commit waits for the disk, so these
-    two, and whatever is rare, keep the thread. While it is busy, all else lines up behind it.
+    two, a DELETE, which may go through much, and whatever is rare, keep the thread. While it is busy, all else lines
+    up behind it.
     """
 
     only_reads = False

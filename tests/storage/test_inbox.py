@@ -110,3 +110,21 @@ async def test_what_was_handled_in_a_line_can_be_looked_up(database: Database) -
 async def test_many_lines_are_found_in_the_order_of_arrival(database: Database, many: int) -> None:
     await keep(database, *(letter(f"key {n}", line=f"line {n % 50}") for n in range(many)))
     assert await heads(database) == [f"key {n}" for n in range(50)]
+
+
+async def test_forgetting_takes_the_oldest_and_no_more_than_it_was_told(database: Database) -> None:
+    names = [f"hop {number}" for number in range(5)]
+    await keep(database, *(letter(name, line=name) for name in [*names, "unhandled"]))
+    for name in names:
+        await done(database, name)
+
+    async def forget() -> int:
+        async with database.transaction() as saved:
+            return await saved.inbox.forget(before=at(2), limit=2)
+
+    assert await forget() == 2
+    async with database.reading() as saved:
+        left = [name for name in names if await saved.inbox.get(name)]
+    assert left == names[2:]
+    assert [await forget() for _ in range(3)] == [2, 1, 0]
+    assert await heads(database) == ["unhandled"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -158,3 +159,22 @@ async def test_closing_waits_for_the_last_commit(tmp_path: Any) -> None:
     assert await last == [True]
     async with Database(url) as again:
         assert await letters(again) == {"the last egg"}
+
+
+async def test_what_may_go_through_much_leaves_the_loop_free(database: Database) -> None:
+    async with database.transaction() as saved:
+        driver: Any = (await saved.connection.get_raw_connection()).driver_connection
+
+        async def goes_to_the_thread(statement: str) -> bool:
+            given = driver._given
+            await saved.connection.execute(text(statement))
+            return bool(driver._given > given)
+
+        assert await goes_to_the_thread("DELETE FROM inbox WHERE seq < 0")
+        assert not await goes_to_the_thread("SELECT seq FROM inbox")
+
+
+def test_a_sqlite_that_cannot_be_shared_by_threads_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "threadsafety", 1)
+    with pytest.raises(ImportError, match="threadsafety is 1, 3 is needed"):
+        runpy.run_path(sqlite.__file__)
