@@ -20,6 +20,7 @@ _APART = 3.0  # seconds between two edits of one message
 _PATIENCE = 10.0
 _SETTLE = 5.0
 _MOST_REMEMBERED = 5_000
+_OPEN = frozenset({"queued", "running"})
 
 
 class Heartbeats:
@@ -105,6 +106,9 @@ class Heartbeats:
 
 
 def _may_be_refreshed(card: Message, body: Body) -> bool:
-    """Only a card that is shown, owes nothing, and says the same state: a beat of a run that is over is too late."""
+    """Only a card that is shown, owes nothing, and is of an open run: a beat of a run that is over is too late.
+
+    What is remembered of a card says queued until the run is over, for what a beat shows is never remembered.
+    """
     is_shown = card.ts is not None and card.shown == card.revision and card.given_up is None
-    return is_shown and card.body.get("facts", {}).get("state") == body.facts.get("state")
+    return is_shown and body.facts.get("state") == "running" and card.body.get("facts", {}).get("state") in _OPEN

@@ -385,7 +385,7 @@ async def test_words_for_one_person_are_not_repeated_by_the_next_process(desk: D
 
 async def card_of(desk: Desk, name: str) -> str:
     work = await desk.work(name)
-    card = await desk.owes(work, "card", said("working", state="running"), kind=Kind.CARD)
+    card = await desk.owes(work, "card", said("queued", state="queued"), kind=Kind.CARD)  # as it is remembered
     await desk.delivers()
     await desk.chat.settled()
     return card
@@ -421,12 +421,21 @@ async def test_a_heartbeat_never_follows_the_final_form(desk: Desk) -> None:
     assert card_words(desk) == "answered"
 
 
+@pytest.mark.parametrize("over", ["answered", "failed", "cancelled", "refused"])
+async def test_a_heartbeat_of_a_run_that_is_over_is_dropped(desk: Desk, over: str) -> None:
+    work = await desk.work("linsang")
+    card = await desk.owes(work, "card", said(over, state=over), kind=Kind.CARD)
+    await desk.delivers()
+    await desk.chat.heartbeat(card, said("working · 8 s", state="running"))
+    assert card_words(desk) == over
+
+
 async def test_a_heartbeat_says_nothing_while_a_newer_form_is_owed(desk: Desk) -> None:
     card = await card_of(desk, "polecat")
     await desk.dies()
     await desk.revises(card, said("working · glm-5 for kimi-k2", state="running"))
     await desk.chat.heartbeat(card, said("working · kimi-k2, 8 s", state="running"))
-    assert card_words(desk) == "working"
+    assert card_words(desk) == "queued"
 
 
 async def test_a_heartbeat_whose_caller_went_away_is_not_overtaken_by_the_final_form(desk: Desk) -> None:
