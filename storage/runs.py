@@ -87,13 +87,13 @@ class Runs:
             update(_runs).where(_runs.c.id == run.id, _runs.c.epoch == run.epoch).values(**facts)
         )
 
-    async def cancel(self, run_id: str, *, by: str, at: datetime) -> Run | None:
+    async def cancel(self, run_id: str, *, by: str, at: datetime, **facts: Any) -> Run | None:
         """An open run is cancelled at once; whoever works on it finds it gone. None if it was over."""
         self._news.add(News.RUNS)
         rows = await self._connection.execute(
             update(_runs)
             .where(_runs.c.id == run_id, _runs.c.state.in_(_OPEN))
-            .values(state=RunState.CANCELLED, cancel_by=by, ended_at=at)
+            .values(state=RunState.CANCELLED, cancel_by=by, ended_at=at, **facts)
             .returning(_runs)
         )
         row = rows.first()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -17,9 +17,9 @@ from bot.slack.pace import Pace
 from bot.slack.posting import Posting
 from bot.slack.seen import digest_of
 from handlers.ports import Clock, Sleep
-from handlers.words import Body
+from handlers.words import Body, line
 from storage.database import Database
-from storage.records import Kind, Message, Work
+from storage.records import Kind, Message, Run, Work
 
 __all__ = ["Chat", "build_client", "build_session", "digest_of"]
 
@@ -28,6 +28,10 @@ _TICK = 5.0  # seconds after which we look again even if nobody woke us
 _LONGEST_REST = 60.0
 _ODD_TRIES = 6
 _STRUGGLES = 2
+
+
+def _nothing_else(_work: Work, _runs: Sequence[Run], _code: str) -> None:
+    """What happens by default beside telling whoever asked."""
 
 
 class Chat:
@@ -43,12 +47,23 @@ class Chat:
         pace: Pace | None = None,
         tick: Callable[[], float] = time.monotonic,
         log: Any = None,
+        on_refused_root: Callable[[Work, Sequence[Run], str], None] = _nothing_else,
     ) -> None:
+        """`on_refused_root` hears of a work that can say nothing, of its runs that were cancelled for it, and why."""
         self._database = database
         self._sleep = sleep
         self._log = log or structlog.get_logger("slack")
         calls = Calls(client, pace or Pace(tick=tick, sleep=sleep))
-        self._posting = Posting(calls=calls, database=database, clock=clock, sleep=sleep, tick=tick, log=self._log)
+        self._on_refused_root = on_refused_root
+        self._posting = Posting(
+            calls=calls,
+            database=database,
+            clock=clock,
+            sleep=sleep,
+            tick=tick,
+            log=self._log,
+            on_refused_root=self._root_was_refused,
+        )
         self._heartbeats = Heartbeats(
             calls=calls, posting=self._posting, database=database, sleep=sleep, tick=tick, log=self._log
         )
@@ -189,6 +204,16 @@ class Chat:
                     self._log.warning("not delivered yet", **facts)
             return True
         return False
+
+    async def _root_was_refused(self, work: Work, runs: Sequence[Run], code: str) -> None:
+        """The thread can tell nobody, so whoever asked hears it alone."""
+        self._on_refused_root(work, runs, code)
+        sentence = f"Slack does not let me post in this channel ({code}); invite me or ask in another channel."
+        told = Body(lines=(line(sentence),), fallback=sentence)
+        for person in dict.fromkeys(run.asked_by for run in runs):
+            await self._asides.answer_privately(
+                reply_url=None, channel=work.channel, person=person, thread_ts=None, body=told
+            )
 
     def _note_struggle(self, work_id: str, failures: int) -> None:
         if failures >= _STRUGGLES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -15,11 +15,14 @@ from bot.slack.plainer import plainer_pieces
 from bot.slack.read_back import ReadBack
 from bot.slack.seen import digest_of
 from handlers.ports import Clock, Sleep
-from storage.database import Database
-from storage.records import Kind, Message, Work
+from storage.database import Database, Saved
+from storage.records import Kind, Message, Run, Work
 
 # What a plainer form of an answer may get around.
 _TOO_MUCH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
+
+RefusedRoot = Callable[[Work, Sequence[Run], str], Awaitable[None]]
+_NOBODY = "slack"  # who cancels where Slack leaves no other way
 
 
 @dataclass(slots=True)
@@ -44,12 +47,14 @@ class Posting:
         sleep: Sleep,
         tick: Callable[[], float],
         log: Any,
+        on_refused_root: RefusedRoot,
     ) -> None:
         self._calls = calls
         self._database = database
         self._clock = clock
         self._tick = tick
         self._log = log
+        self._on_refused_root = on_refused_root
         self._read_back = ReadBack(calls, sleep=sleep, tick=tick)
         self._doubted: dict[str, _Doubt] = {}  # by slot
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -75,12 +80,15 @@ class Posting:
             await self._edit(message)
 
     async def give_up(self, message: Message, work: Work, code: str) -> None:
-        """Slack will never take this message. Without its root a work says nothing; an answer goes on as plain text."""
+        """Slack will never take this message: an answer goes on as plain text.
+
+        Without its root a work says nothing, so that nothing more may be paid for it: its open runs are cancelled.
+        """
         pieces = plainer_pieces(message, self._clock()) if code in _TOO_MUCH else []
+        is_refused_root = message.kind is Kind.ROOT and work.thread_ts is None
         async with self._database.transaction() as saved:
-            lost = [message]
-            if message.kind is Kind.ROOT and work.thread_ts is None:
-                lost = await saved.outbox.owed_to(work.id)
+            lost = await saved.outbox.owed_to(work.id) if is_refused_root else [message]
+            ended = await self._cancel_all(saved, work, code) if is_refused_root else []
             for one in lost:
                 await saved.outbox.give_up(one.slot, code)
             for piece in pieces:
@@ -90,6 +98,14 @@ class Posting:
             self._log.error("message given up", slot=one.slot, work=work.id, channel=one.channel, code=code)
         if pieces:
             self._log.error("answer goes on as plain text", slot=message.slot, pieces=len(pieces))
+        if ended:
+            await self._on_refused_root(work, ended, code)
+
+    async def _cancel_all(self, saved: Saved, work: Work, code: str) -> list[Run]:
+        facts = {"error_code": code, "error": f"Slack does not let me post in this channel ({code})."}
+        open_runs = await saved.runs.open_of_work(work.id)
+        ended = [await saved.runs.cancel(run.id, by=_NOBODY, at=self._clock(), **facts) for run in open_runs]
+        return [run for run in ended if run is not None]
 
     # The three ways
 

@@ -60,8 +60,9 @@ class Desk:
         self.chat = self.another_chat()
         self._delivery: asyncio.Task[None] | None = None
 
-    def another_chat(self) -> Chat:
-        return Chat(client=self.client, database=self.database, clock=now, sleep=self.time.sleep, tick=self.time.tick)
+    def another_chat(self, **more: Any) -> Chat:
+        time = self.time
+        return Chat(client=self.client, database=self.database, clock=now, sleep=time.sleep, tick=time.tick, **more)
 
     async def work(self, name: str, *, channel: str = LAUNCH, thread_ts: str | None = None) -> Work:
         work = Work(

@@ -14,8 +14,10 @@ from bot.playground.server import Fault
 from bot.slack.calls import build_client
 from bot.slack.chat import digest_of
 from handlers.words import Body, Button, Who, line
-from storage.records import Kind, Work
+from storage.records import Kind, RunState, Work
 from tests.bot.slack.desk import DOCS, LAUNCH, Desk, open_desk, said
+from tests.storage.records import keep
+from tests.storage.records import run as a_run
 
 LOSSES = {
     "the reply is lost": Fault.LOSE_REPLY,
@@ -282,6 +284,43 @@ async def test_a_work_whose_root_slack_will_never_take_is_given_up(desk: Desk, e
     await desk.delivers()
     assert slots(desk) == []
     assert [(await desk.row(f"dodo/{name}")).given_up for name in ("root", "n", "late")] == [error] * 3
+
+
+async def test_a_run_whose_root_slack_refuses_is_cancelled_and_its_asker_is_told(desk: Desk) -> None:
+    heard: list[tuple[str, list[str], str]] = []
+    desk.chat = desk.another_chat(
+        on_refused_root=lambda work, runs, code: heard.append((work.id, [run.id for run in runs], code))
+    )
+    desk.slack.faults.add("chat.postMessage", Fault.ERROR("restricted_action"))
+    work = await desk.work("thylacine")
+    over = a_run("r-over", of=work.id, state=RunState.ANSWERED)
+    await keep(desk.database, over, *(a_run(name, of=work.id, asked_by="U0ANN") for name in ("r-one", "r-two")))
+    await desk.delivers()
+
+    async with desk.database.reading() as saved:
+        runs = await saved.runs.of_work(work.id)
+    assert [(run.state, run.cancel_by, run.error_code) for run in runs] == [
+        (RunState.ANSWERED, None, None),
+        (RunState.CANCELLED, "slack", "restricted_action"),
+        (RunState.CANCELLED, "slack", "restricted_action"),
+    ]
+    assert heard == [("thylacine", ["r-one", "r-two"], "restricted_action")]
+    [told] = desk.slack.ephemerals("ann")
+    assert told.visible == (
+        "Slack does not let me post in this channel (restricted_action); invite me or ask in another channel."
+    )
+
+
+async def test_a_refused_notice_cancels_no_run(desk: Desk) -> None:
+    work = await desk.work("quagga")
+    await desk.delivers()
+    await keep(desk.database, a_run("r-quagga", of=work.id))
+    desk.slack.faults.add("chat.postMessage", Fault.ERROR("restricted_action"))
+    await desk.owes(work, "n", "half a zebra")
+    await desk.delivers()
+    async with desk.database.reading() as saved:
+        assert [run.state for run in await saved.runs.of_work(work.id)] == [RunState.QUEUED]
+    assert desk.slack.ephemerals("ann") == []
 
 
 async def test_a_reason_nobody_knows_is_tried_some_times_and_then_given_up(desk: Desk) -> None:
