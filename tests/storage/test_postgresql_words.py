@@ -71,9 +71,8 @@ ARGUMENTS: dict[str, Any] = {
     "state": RunState.ANSWERED,
     "body": {"tail": 8},
     "without": ("one", "two"),
-    "limit": 3,
-    "shown": 1,
 }
+BY_TYPE: dict[str, Any] = {"int": 3, "datetime": records.NOON, "str | None": None}
 STORES = [inbox.Inbox, works.Works, runs.Runs, answers.Answers, outbox.Outbox, reviews.Reviews, ledger.Ledger]
 METHODS = [(store, name) for store in STORES for name in vars(store) if not name.startswith("_")]
 
@@ -93,9 +92,9 @@ async def test_each_query_compiles_for_postgresql(store: Any, name: str) -> None
         if one.kind is one.VAR_KEYWORD:
             named.update(model="owl", attempts=2)
         elif one.kind is one.KEYWORD_ONLY:
-            named[one.name] = given.get(one.name, "a word")
+            named[one.name] = given.get(one.name, BY_TYPE.get(str(one.annotation), "a word"))
         else:
-            positional.append(given.get(one.name, "a word"))
+            positional.append(given.get(one.name, BY_TYPE.get(str(one.annotation), "a word")))
     called = method(*positional, **named)
     if hasattr(called, "__aiter__"):
         assert [one async for one in called] == []
