@@ -93,9 +93,7 @@ class FakeSlack:
 
     async def place(self, channel: str) -> Place:
         self._says("place", channel)
-        if channel not in self.places:
-            raise LookupFailed("conversations.info: channel_not_found")
-        return self.places[channel]
+        return self.places.get(channel) or Place(id=channel, is_member=False)
 
     async def message(self, channel: str, ts: str, *, thread_ts: str | None = None) -> SeenMessage | None:  # noqa: ARG002  so
         self._says("message", ts)

@@ -72,6 +72,10 @@ async def test_a_place_is_told(workspace: Workspace) -> None:
     assert await workspace.slack.place(LAUNCH) == Place(id=LAUNCH)
 
 
+async def test_a_place_slack_does_not_show_us_is_one_we_are_not_in(workspace: Workspace) -> None:
+    assert await workspace.slack.place("C0SECRET") == Place(id="C0SECRET", is_member=False)
+
+
 @pytest.mark.parametrize("what", ["person", "members_of"])
 async def test_whom_nobody_knows_is_not_told(workspace: Workspace, what: str) -> None:
     with pytest.raises(LookupFailed):

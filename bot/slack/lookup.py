@@ -92,8 +92,17 @@ class Lookup:
             raise LookupFailed(f"conversations.info: no answer in {self._patience:g} s") from late
 
     async def _place_now(self, channel: str) -> Place:
-        """A conversation as it is now. A direct message has the two who write it for members."""
-        shown = _part(await self._ask("conversations.info", channel=channel), "channel")
+        """A conversation as it is now. A direct message has the two who write it for members.
+
+        Slack does not show private channels to whoever is not in them; that somebody spoke there says that they exist.
+        """
+        try:
+            answer = await self._ask("conversations.info", channel=channel)
+        except LookupFailed as failed:
+            if isinstance(failed.__cause__, CallFailed) and failed.__cause__.code == "channel_not_found":
+                return Place(id=channel, is_member=False)
+            raise
+        shown = _part(answer, "channel")
         if shown.get("id") != channel:
             raise LookupFailed(f"Slack told of another conversation than {channel}")
         is_direct = shown.get("is_im") is True

@@ -158,8 +158,10 @@ async def test_a_place_is_what_slack_says(desk: Desk, lookup: Lookup) -> None:
     assert await lookup.place("C0DOCS") == Place(id="C0DOCS", is_archived=True)
     direct = desk.slack.workspace.direct_message("U0ANN").id
     assert await lookup.place(direct) == Place(id=direct)
-    with pytest.raises(LookupFailed, match="channel_not_found"):
-        await lookup.place("C0NOWHERE")
+
+
+async def test_a_place_slack_does_not_show_us_is_one_we_are_not_in(lookup: Lookup) -> None:
+    assert await lookup.place("C0SECRET") == Place(id="C0SECRET", is_member=False)
 
 
 async def test_many_who_ask_for_an_ordinary_place_ask_slack_once_in_half_a_minute(desk: Desk, lookup: Lookup) -> None:
