@@ -30,6 +30,7 @@ Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]
 
 
 _AN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,79}")
+_READABLE, _CHARACTERS_PER_TOKEN = 100_000, 20  # more than any model means by its output limit
 _UNSEEN = frozenset("CZ")  # Unicode's controls, marks of direction, and blanks
 
 
@@ -48,8 +49,11 @@ class Answered:
     because: str = ""
 
 
-def whole(got: Answered, *, stage: StageName) -> Deliverable:
-    """What the answer says, once it is one. Raises ModelFailed for refusals and empty answers."""
+def whole(got: Answered, *, stage: StageName, allowed: int = 0) -> Deliverable:
+    """What the answer says, once it is one. Raises ModelFailed for refusals, empty answers and floods.
+
+    A long answer takes seconds to read: not for the event loop. `allowed` is the output limit in tokens.
+    """
     way = f"Nothing was posted as an answer: change the brief, or pick another model for {stage} in the stack."
     match got.answer.stop:
         case StopReason.REFUSAL:
@@ -58,6 +62,13 @@ def whole(got: Answered, *, stage: StageName) -> Deliverable:
             raise ModelFailed(f"the content filter of {got.key} stopped the answer. {way}", code="content_filter")
         case StopReason.FINISHED | StopReason.LENGTH:
             text = got.answer.text
+    most = max(_READABLE, allowed * _CHARACTERS_PER_TOKEN)
+    if len(text) > most:
+        raise ModelFailed(
+            f"{stage}: {got.key} answered with {len(text):,} characters, far beyond its output limit "
+            f"(at most {most:,} are read). {way}",
+            code="too_large",
+        )
     if not any(unicodedata.category(char)[0] not in _UNSEEN for char in text):
         raise ModelFailed(f"{got.key} answered with nothing. `{messages.BOT} again` asks once more.", code="empty")
     return read_answer(stage, text)
@@ -96,13 +107,14 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
     """
     run, work, ended = made.run, made.work, now()
     text, notes = await _typeset(made, cut)
+    outcome = await asyncio.to_thread(_outcome, made, ended)  # it reads the notes, which nobody may wait for
     async with storage.transaction() as saved:
         if not await _leave(made, saved, ended):
             raise NotOurs
         number_ = await saved.answers.next_number(work.id, run.stage)
         answer = _answer(made, number_, new_id("a"), ended)
         await saved.answers.add(answer)
-        await saved.outbox.revise(card_slot(run), messages.answered(run, _outcome(made, ended)).to_json())
+        await saved.outbox.revise(card_slot(run), messages.answered(run, outcome).to_json())
         for message in say_answer(work, run, answer, text, notes, now=now):
             await saved.outbox.plan(message)
         await saved.ledger.append(_entry(made, answer, ended))

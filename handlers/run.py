@@ -62,7 +62,9 @@ async def run_stage(
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
             got = await _ask(decided, context, stack, models=models)
-        deliverable = whole(got, stage=StageName(run.stage))
+        stage = StageName(run.stage)
+        allowed = stack.rules(stage).max_output_tokens
+        deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
     except Refusal as refusal:
         await _end(run, RunState.REFUSED, refusal.sentence, "refused", storage=storage, now=now)
     except ModelFailed as failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _FENCE = re.compile(r"(?P<indent> {0,3})(?P<mark>`{3,}|~{3,})(?P<info>[^`]*)$")
 _WRAPPING_INFO = frozenset({"", "markdown", "md", "text", "txt", "plain", "plaintext"})
@@ -15,9 +16,8 @@ _SEPARATOR = re.compile(r":|[-–—](?=[ \t])")
 _UNDERLINE = re.compile(r" {0,3}(?:=+|-{3,})[ \t]*\r?$")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
-    """A line of a text, by its place in it; `end` is before the line feed."""
+class Line(NamedTuple):
+    """A line of a text, by its place in it; `end` is before the line feed. Answers have many: it is quick to make."""
 
     start: int
     end: int
@@ -45,7 +45,7 @@ def lines_of(text: str, *, unclosed_runs_on: bool = False) -> list[Line]:
     fenced = _fenced(words, unclosed_runs_on=unclosed_runs_on)
     lines, start = [], 0
     for number, line in enumerate(words):
-        lines.append(Line(start=start, end=start + len(line), words=line, fenced=number in fenced))
+        lines.append(Line(start, start + len(line), line, number in fenced))
         start += len(line) + 1
     return lines
 
@@ -59,7 +59,7 @@ def headings(text: str, names: str) -> Iterator[Heading]:
     opening = re.compile(_BEFORE_NAME + rf"(?P<name>{names})(?P<after>.*)$", re.IGNORECASE)
     lines = lines_of(text)
     for number, line in enumerate(lines):
-        found = None if line.fenced else opening.match(line.words)
+        found = None if line.fenced or not line.words else opening.match(line.words)
         content = None if found is None else _content(found["after"], found["bold"] or "", dashes=not _is_plain(found))
         if found is None or content is None:
             continue
@@ -107,7 +107,7 @@ def before_rule(text: str, start: int, end: int) -> int:
 
 
 def _fenced(words: list[str], *, unclosed_runs_on: bool) -> set[int]:
-    fences = {number: found for number, line in enumerate(words) if (found := _FENCE.match(line))}
+    fences = {number: found for number, line in enumerate(words) if line and (found := _FENCE.match(line))}
     numbers = list(fences)
     fenced: set[int] = set()
     never_closed: set[tuple[str, int]] = set()
@@ -142,7 +142,7 @@ def _balanced(inside: str, mark: str) -> bool:
     """Whether every fence inside is opened (with a language) before it is closed (without)."""
     depth = 0
     for line in inside.split("\n"):
-        found = _FENCE.match(line)
+        found = line and _FENCE.match(line)
         if not found or not found["mark"].startswith(mark):
             continue
         depth += 1 if found["info"].strip() else -1

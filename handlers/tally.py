@@ -71,6 +71,8 @@ def taken_up(notes: str, labels: Sequence[str]) -> Tally:
     fates: dict[str, set[_Fate]] = {label.upper(): set() for label in labels}
     heading: _Fate | None = None
     for line in lines_of(notes):
+        if not line.words or line.words.isspace():
+            continue
         words = "" if line.fenced else _QUOTED.sub(" ", line.words)
         told = list(_told(words, list(fates), heading))
         for label, fate in told:

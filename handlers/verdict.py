@@ -40,12 +40,12 @@ def read_verdict(text: str) -> tuple[CriticVerdict, str]:
     Nothing serious was found only if the last line says exactly that, outside any code block, and no other line looks
     like a verdict, however it is spelled. Upper case, a full stop and bold are let pass. All else means revise.
     """
-    lookers = sum(bool(_LOOKS_LIKE_ONE.search(line)) for line in _plain_letters(text).splitlines())
+    lookers = sum(bool(line and _LOOKS_LIKE_ONE.search(line)) for line in _plain_letters(text).splitlines())
     if lookers == 0:
         return CriticVerdict.REVISE, "the critic gave no verdict"
     if lookers > 1:
         return CriticVerdict.REVISE, "the critic gave more than one verdict"
-    last = [line for line in lines_of(text, unclosed_runs_on=True) if line.words.strip()][-1]
+    last = next(line for line in reversed(lines_of(text, unclosed_runs_on=True)) if line.words.strip())
     said = [verdict for verdict, line in _EXACT.items() if not last.fenced and line.fullmatch(last.words)]
     if not said:
         return CriticVerdict.REVISE, "the critic's verdict is not in the form asked for"

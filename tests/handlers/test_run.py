@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from handlers import result
 from handlers import run as running
 from handlers.context import Manifest, recompose
 from handlers.errors import ModelFailed
@@ -189,6 +191,36 @@ async def test_an_empty_answer_is_a_failure(house: House, text: str) -> None:
     run = await begun(house)
     await house.runs_one(run)
     assert (await house.run(run)).error_code == "empty"
+
+
+async def test_a_flood_is_no_answer_and_says_what_to_do(house: House) -> None:
+    house.stack = a_stack(stages={"draft": {"max_output_tokens": 6_000}})
+    house.models.scripts["quick"] = ["houba " * 20_001]
+    run = await begun(house)
+    await house.runs_one(run)
+    ended = await house.run(run)
+    assert (ended.state, ended.error_code) == (RunState.FAILED, "too_large")
+    told = "draft: quick answered with 120,006 characters, far beyond its output limit (at most 120,000 are read)."
+    assert told in await house.card_of(run)
+    assert "pick another model for draft in the stack" in await house.card_of(run)
+
+
+async def test_answers_and_notes_are_read_off_the_event_loop(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: dict[str, bool] = {}
+
+    def watched(name: str) -> None:
+        real = getattr(result, name)
+
+        def reading(*given: Any) -> Any:
+            readers[name] = threading.current_thread() is threading.main_thread()
+            return real(*given)
+
+        monkeypatch.setattr(result, name, reading)
+
+    watched("read_answer")
+    watched("taken_up")
+    await house.final()
+    assert readers == {"read_answer": False, "taken_up": False}
 
 
 async def test_what_no_database_takes_is_made_visible_in_an_answer(house: House) -> None:
