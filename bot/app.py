@@ -44,8 +44,7 @@ from storage.schema import migrate as bring_to_newest
 
 log = structlog.get_logger(__name__)
 
-_DRAIN_SECONDS = 12.0
-_LAST_WORDS_SECONDS = 4.0
+_STOP_SECONDS = 18.0  # of the 20 that a host gives before it kills; each step keeps a share for those after it
 
 
 def utc_now() -> datetime:
@@ -229,25 +228,39 @@ class Countersign:
             await run_broke(run, reference, storage=self.storage, now=utc_now)
 
     async def stop(self) -> None:
-        """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s."""
-        await self._end("socket", "http", "inbox", "stack")
-        await self.courier.drain(_DRAIN_SECONDS)
-        await self._end("queue")
-        try:
-            async with asyncio.timeout(_LAST_WORDS_SECONDS):
-                await self.chat.settled()
-        except TimeoutError:
-            log.info("some messages are still owed; they follow at the next start")
-        await self._end("outbox")
+        """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s, whatever hangs."""
+        deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
+        await self._step("the doors", self._end("socket", "http", "inbox", "stack"), deadline, keep=5 / 6)
+        drain = max(0.0, deadline - asyncio.get_running_loop().time() - _STOP_SECONDS * 7 / 18)
+        await self._step("the runs", self.courier.drain(drain), deadline, keep=13 / 36)
+        await self._step("the queue", self._end("queue"), deadline, keep=11 / 36)
+        await self._step("the last words", self.chat.settled(), deadline, keep=3 / 36)
+        await self._step("the outbox", self._end("outbox"), deadline, keep=2 / 36)
         if self._failed is not None and not self._failed.done():
             self._failed.cancel()
-        await self._exit.aclose()
+        await self._step("the closing", self._exit.aclose(), deadline, keep=0)
+
+    async def _step(self, name: str, work: Coroutine[Any, Any, None], deadline: float, *, keep: float) -> None:
+        """One step of the stop, left behind if it does not end; `keep` is the share of the time for those after it."""
+        task = asyncio.create_task(work)
+        left = deadline - _STOP_SECONDS * keep - asyncio.get_running_loop().time()
+        try:
+            await asyncio.wait([task], timeout=max(0.0, left))
+        finally:
+            task.cancel()  # and not waited for: what hangs may ignore it
+        if not task.done():
+            log.warning("a step of the stop did not end in time; what it owed follows at the next start", step=name)
+        elif not task.cancelled():
+            task.result()
 
     async def _end(self, *names: str) -> None:
         ending = [task for task in self._tasks if task.get_name() in names]
         for task in ending:
             task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        if ending:
+            done, _ = await asyncio.wait(ending)  # unlike gather it can be left, whatever the tasks do
+            for task in done:
+                _ = task.cancelled() or task.exception()  # seen: told already when it ended
 
 
 async def _who_we_are(client: AsyncWebClient) -> dict[str, str]:

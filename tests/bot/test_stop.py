@@ -1,0 +1,67 @@
+"""Stopping ends, whatever hangs, and every step is tried."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from bot import app
+from bot.settings import SlackAccess
+
+
+class Hanging:
+    """A part that never ends its step by itself, or ends at once."""
+
+    def __init__(self, hangs: set[str], tried: list[str]) -> None:
+        self.hangs, self.tried, self.released = hangs, tried, asyncio.Event()
+
+    async def step(self, name: str) -> None:
+        self.tried.append(name)
+        while name in self.hangs and not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                continue  # a part that does not listen
+
+    async def drain(self, _: float) -> None:
+        await self.step("drain")
+
+    async def settled(self) -> None:
+        await self.step("settle")
+
+
+STEPS = ["door", "drain", "queue", "settle", "outbox", "close"]
+
+
+@pytest.mark.parametrize("hangs", [set(), *({step} for step in STEPS), set(STEPS)])
+async def test_stopping_ends_whatever_hangs(hangs: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_STOP_SECONDS", 0.3)
+    access = SlackAccess(
+        bot_token=SecretStr("not-a-token"), app_token=None, signing_secret=None, api_url="http://127.0.0.1:9/api/"
+    )
+    bot = app.Countersign(slack=access, database_url="sqlite+aiosqlite://", stack_path=tmp_path / "none.toml")
+    tried: list[str] = []
+    parts = Hanging(hangs, tried)
+    bot.courier = bot.chat = parts  # type: ignore[assignment]
+
+    async def part(step: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await parts.step(step)
+
+    for name, step in (("socket", "door"), ("queue", "queue"), ("outbox", "outbox")):
+        task: asyncio.Task[Any] = asyncio.create_task(part(step), name=name)
+        bot._tasks.append(task)
+    bot._exit.push_async_callback(parts.step, "close")
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await bot.stop()
+    assert tried == STEPS
+    parts.released.set()
+    await asyncio.gather(*bot._tasks, return_exceptions=True)
+    await asyncio.sleep(0.01)
