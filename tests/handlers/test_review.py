@@ -256,6 +256,19 @@ async def test_a_part_slack_refused_counts_only_through_the_pieces_that_replaced
     assert await house.state(text) == "approved"
 
 
+async def test_a_text_of_which_slack_refused_one_part_cannot_be_approved(house: House) -> None:
+    said = "## Decision\nready\n\n## Final text\none\n---\ntwo\n\n## Owner's notes\nnone"
+    house.models.scripts["careful"] = [said]
+    text = await house.final()
+    first, second = await house.said(text.work_id, Kind.ANSWER)
+    async with house.storage.transaction() as saved:
+        await saved.outbox.sent(second.slot, shown=0, ts=None, digest=None, at=house.now())
+        await saved.outbox.give_up(second.slot, "invalid_blocks")
+    await house.delivers(house.reaction(RAE, CHECK, first))
+    assert await house.state(text) == "awaiting"
+    assert "Slack did not take all of text" in (await house.told(RAE, text.work_id))[0]
+
+
 async def test_a_reaction_on_an_unknown_message_is_asked_about_again_later(house: House, text: Answer) -> None:
     elsewhere = Reaction(
         key="reaction/EvElse",
@@ -381,6 +394,14 @@ async def test_a_removal_counts_even_if_the_emoji_means_nothing_any_more(house: 
     house.rules(approve=("seal",))
     await house.unreacts(RAE, text)
     assert await house.state(text) == "withdrawn"
+
+
+async def test_a_reaction_that_means_nothing_any_more_takes_nothing_away(house: House, text: Answer) -> None:
+    await house.reacts(RAE, text)
+    house.rules(approve=("seal",))
+    await house.reacts(RAE, text)
+    assert await house.state(text) == "approved"
+    assert len(await house.verdicts(text)) == 1
 
 
 async def test_a_removal_nobody_can_place_is_settled_when_its_emoji_means_nothing(house: House, text: Answer) -> None:
