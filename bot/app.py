@@ -39,7 +39,7 @@ from handlers.run import run_broke, run_stage
 from handlers.stack import Stack
 from storage.database import Database
 from storage.news import News
-from storage.records import Run
+from storage.records import Run, Work
 from storage.schema import migrate as bring_to_newest
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,9 @@ class Countersign:
         self.sources = self._sources or self._reading_room()
         who = await _who_we_are(client)
         lookup = Lookup(client=client, pace=self._pace)
-        self.chat = Chat(client=client, database=self.storage, clock=utc_now, pace=self._pace)
+        self.chat = Chat(
+            client=client, database=self.storage, clock=utc_now, pace=self._pace, on_refused_root=self._root_refused
+        )
         self.courier = Embedded(storage=self.storage, perform=self._perform, now=utc_now)
         tools = Tools(
             storage=self.storage,
@@ -182,6 +184,10 @@ class Countersign:
         """Wait until deliveries can arrive."""
         while await self._missing():  # noqa: ASYNC110  the database and the socket have no event to wait for
             await asyncio.sleep(0.02)
+
+    def _root_refused(self, _: Work, runs: Sequence[Run], __: str) -> None:
+        for run in runs:
+            self.courier.abort(run.id)
 
     async def _stack_changed(self, _: Loaded, loaded: Loaded) -> None:
         if self._follow is not None:

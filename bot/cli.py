@@ -28,6 +28,7 @@ from handlers.remarks import Level
 
 DEMO_PORT = 8030
 INTERRUPTED = 130
+LAST_PORT = 65_535
 _PRESETS = {path.stem: path for path in sorted((Path(__file__).parent / "presets").glob("*.toml"))}
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -92,12 +93,12 @@ def parser() -> argparse.ArgumentParser:
     demo = command("demo", _demo, "a local workspace page with the real bot on it; needs no key")
     demo.add_argument("--scripted", action="store_true", help="canned answers in place of a model")
     demo.add_argument("--provider", choices=["openai", "anthropic"], help="real models, by that provider's API key")
-    demo.add_argument("--port", type=int, metavar="N", help=f"the page's port; default: PORT, else {DEMO_PORT}")
+    demo.add_argument("--port", type=_port, metavar="N", help=f"the page's port; default: PORT, else {DEMO_PORT}")
     demo.add_argument("--pace", type=float, metavar="SECONDS", help=argparse.SUPPRESS)  # of a scripted answer
     demo.add_argument("--folder", type=Path, metavar="DIR", help="where the demo keeps its database and stack")
     command("run", _run, "everything in one process: intake, work, timers")
-    command("web", _web, "intake only: Socket Mode or HTTP")
-    command("worker", _worker, "runs in line and timers; any number of them on one PostgreSQL")
+    command("web", _web, "intake only (not in this version: use run)")
+    command("worker", _worker, "runs in line and timers (not in this version: use run)")
     check = command("check", _check, "validate the stack and print errors and lints as path:line: CODE sentence")
     check.add_argument("--strict", action="store_true", help="exit 1 on warnings too")
     init = command("init", _init, "write a commented stack file")
@@ -107,6 +108,12 @@ def parser() -> argparse.ArgumentParser:
     app.add_argument("--http", metavar="URL", help="the bot's public address; without it: Socket Mode")
     command("migrate", _migrate, "bring the database to the newest schema")
     return whole
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 1 to {LAST_PORT}")
+    return int(text)
 
 
 def _demo(given: Given) -> int:

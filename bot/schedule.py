@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 import structlog
@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 _WAKE_SECONDS = 30
 _TIDY_HOURS = 1
+_AT_A_TIME = 1_000
 _KEPT = timedelta(days=30)
 """How long a handled letter is remembered: far longer than anything is delivered again, or a review waits."""
 
@@ -43,10 +44,18 @@ class Ticks:
     async def tidy(self) -> None:
         """Forget letters handled long ago. Safe in any process, at any time, any number of times."""
         try:
-            async with self._storage.transaction() as saved:
-                dropped = await saved.inbox.forget(before=self._now() - _KEPT)
+            dropped = await self._forget(self._now() - _KEPT)
         except Exception:
             log.exception("the inbox could not be tidied; the next hour tries again")
             return
         if dropped:
             log.info("forgot handled letters", count=dropped)
+
+    async def _forget(self, before: datetime) -> int:
+        """A thousand at a time, so that nobody waits for it."""
+        dropped, last = 0, _AT_A_TIME
+        while last == _AT_A_TIME:
+            async with self._storage.transaction() as saved:
+                last = await saved.inbox.forget(before=before, limit=_AT_A_TIME)
+            dropped += last
+        return dropped

@@ -17,6 +17,7 @@ from bot.app import Countersign, utc_now, work
 from bot.playground.embedded import embedded_model
 from bot.playground.scripted import ScriptedModels
 from bot.playground.server import Playground
+from bot.queue import Alone
 from bot.settings import Settings, SlackAccess
 from handlers.errors import Refusal
 
@@ -181,8 +182,9 @@ async def demo(_: Settings, args: Namespace) -> None:
 
 
 async def _serve(folder: Path, port: int, cast: Cast) -> None:
-    stack = folder / "stack.toml"
-    stack.write_text(_as_changed(stack, cast.stack))
+    stack, database = folder / "stack.toml", folder / "countersign.db"
+    with Alone(str(database)):
+        pass  # another demo at work in this folder must not find its stack changed
     async with AsyncExitStack() as scene:
         slack = Playground(port=port, label=cast.label, keep=folder / "workspace.json")
         try:
@@ -191,7 +193,7 @@ async def _serve(folder: Path, port: int, cast: Cast) -> None:
             if problem.errno == errno.EADDRINUSE:
                 raise Refusal(f"Port {port} is taken. Choose another: `make demo PORT={port + 1}`.") from None
             raise
-        database = folder / "countersign.db"
+        stack.write_text(_as_changed(stack, cast.stack))
         access = SlackAccess(
             bot_token=SecretStr(slack.bot_token),
             app_token=SecretStr(slack.app_token),
