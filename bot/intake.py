@@ -29,8 +29,11 @@ log = structlog.get_logger(__name__)
 
 _SIDE_BY_SIDE = 32
 _IDLE_SECONDS = 5.0
-_NOT_YET_TRIES = 8
+_NOT_YET_TRIES = 22
+"""With the pauses between them a quarter of an hour: so long may Slack keep a post of ours unconfirmed."""
 _BROKEN_TRIES = 3
+_SLACK_MAY_BE_SILENT = timedelta(minutes=15)
+"""A request that Slack keeps from being judged is answered after this; a reaction goes on waiting."""
 _LONGEST_WAIT = 60.0
 
 Privately = Callable[..., Awaitable[None]]
@@ -118,7 +121,10 @@ async def handle(letter: Letter, tools: Tools) -> None:
         await _put_off(letter, "not ours", _NOT_YET_TRIES, tools)
     except LookupFailed as failed:
         log.warning("slack does not say; trying again", key=letter.key, cause=str(failed), tries=letter.tries)
-        await _put_off(letter, "slack never said", None, tools)
+        if isinstance(said, Request) and tools.now() - letter.received_at > _SLACK_MAY_BE_SILENT:
+            await _refuse(said, messages.SLACK_SILENT, tools)
+        else:
+            await _put_off(letter, "slack never said", None, tools)
     except Exception:
         reference = secrets.token_hex(4)
         log.exception("a letter could not be handled", key=letter.key, reference=reference, tries=letter.tries)
@@ -196,15 +202,15 @@ async def _refuse(said: Said, sentence: str, tools: Tools) -> None:
     """Say why not, where the person asked: in the work's thread if there is one, else to them alone."""
     body = messages.plain(sentence, fallback=sentence[:280], state="refused")
     kept = forget_url(said) if isinstance(said, Request) else None
-    async with tools.storage.transaction() as saved:
-        if not await saved.inbox.handled(said.key, at=tools.now(), outcome=f"refused: {sentence}", body=kept):
-            return
+    async with tools.storage.reading() as saved:
         work = await _work_of(said, saved)
-        if work is not None:
+    if work is None and isinstance(said, Request):
+        await _privately(said, body, tools)  # before it counts as handled: twice is harmless, never is not
+    async with tools.storage.transaction() as saved:
+        is_ours = await saved.inbox.handled(said.key, at=tools.now(), outcome=f"refused: {sentence}", body=kept)
+        if is_ours and work is not None:
             slot = f"refused/{said.key}"[:90]
             await saved.outbox.plan(owed(work, None, Kind.NOTICE, slot, body, now=tools.now))
-    if work is None and isinstance(said, Request):
-        await _privately(said, body, tools)
 
 
 async def _work_of(said: Said, saved: Saved) -> Work | None:

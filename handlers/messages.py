@@ -14,6 +14,10 @@ from handlers.words import Body, Button, Line, Span, Text, Who, bold, code, line
 from storage.records import Answer, Run, RunState, Work
 
 BOT = "@Countersign"
+SLACK_SILENT = (
+    "Slack has not told me about this channel for a quarter of an hour, so nothing was started. "
+    "See that I am in the channel and may read it, then ask again."
+)
 _SHOWN_BRIEF = 2_400
 
 

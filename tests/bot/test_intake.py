@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -226,15 +226,15 @@ async def test_a_request_of_another_version_with_a_field_more_is_unreadable_and_
 # put off
 
 
-async def test_a_reaction_on_an_unknown_message_is_put_off_eight_times_and_let_go(desk: Desk) -> None:
+async def test_a_reaction_on_an_unknown_message_is_put_off_for_a_quarter_of_an_hour_and_let_go(desk: Desk) -> None:
     letter = await desk.keeps(reaction(desk.house))
     waits = []
-    for _ in range(8):
+    for _ in range(22):
         assert await desk.handles(letter) is None
         due = (await desk.get(letter.key)).due_at
         assert due is not None
         waits.append((due - desk.house.now()).total_seconds())
-    assert waits == [0.25, 0.5, 1, 2, 4, 8, 16, 32]
+    assert waits == [0.25, 0.5, 1, 2, 4, 8, 16, 32, *[60] * 14]
     assert await desk.handles(letter) == "not ours"
 
 
@@ -455,3 +455,26 @@ async def test_an_inbox_that_cannot_be_read_is_read_again(desk: Desk, monkeypatc
 def test_every_way_a_handler_may_end_is_known() -> None:
     assert not issubclass(NotYet, LookupFailed)
     assert not issubclass(Refusal, NotYet)
+
+
+async def test_a_request_slack_keeps_us_from_judging_is_answered_in_the_end(desk: Desk) -> None:
+    desk.house.slack.silent_about = {"place"}
+    letter = await desk.keeps(desk.house.request("draft", "Announce"))
+    desk.house.now.goes_on(seconds=14 * 60)
+    assert await desk.handles(letter) is None
+    desk.house.now.goes_on(seconds=2 * 60)
+    assert (await desk.handles(letter) or "").startswith("refused: Slack has not told me about this channel")
+    assert [person for person, _, _ in desk.told] == [ANN]
+
+
+async def test_a_private_refusal_cut_off_before_it_was_said_is_said_at_the_next_try(desk: Desk) -> None:
+    letter = await desk.keeps(desk.house.request("polish", "nothing to polish"))
+
+    async def dies(**_: Any) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await handle(await desk.get(letter.key), replace(desk.tools, answer_privately=dies))
+    assert await desk.house.outcome(letter.key) is None
+    assert (await desk.handles(letter) or "").startswith("refused: ")
+    assert len(desk.told) == 1
