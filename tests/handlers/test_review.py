@@ -92,6 +92,7 @@ async def test_a_reaction_delivered_again_changes_nothing(house: House, text: An
         await house.delivers(reaction)
     assert len(await house.verdicts(text)) == 1
     assert len(await house.verdicts_said(text.work_id)) == 1
+    assert [entry.what for entry in await house.ledger()] == ["answered", "review_opened", "approve"]
 
 
 @pytest.mark.parametrize(
@@ -428,6 +429,38 @@ async def test_an_older_removal_does_not_take_a_newer_reaction_away(house: House
     again = house.reaction(RAE, CHECK, message)
     await house.delivers(removed)
     await house.delivers(again)
+    assert await house.state(text) == "approved"
+    assert [verdict.kind for verdict in await house.verdicts(text)] == [VerdictKind.APPROVE]
+
+
+async def test_other_removals_that_came_early_are_not_this_reactions(house: House, text: Answer) -> None:
+    message = await house.message_of(text)
+    added = house.reaction(RAE, CHECK, message)
+    for who, emoji in ((SAM, CHECK), (RAE, CROSS), (RAE, "heavy_check_mark")):
+        await house.delivers(house.reaction(who, emoji, message, added=False))
+    await house.delivers(added)
+    assert await house.state(text) == "approved"
+    assert [verdict.kind for verdict in await house.verdicts(text)] == [VerdictKind.APPROVE]
+
+
+async def test_an_early_removal_is_counted_once_however_many_reactions_follow_it(house: House, text: Answer) -> None:
+    message = await house.message_of(text)
+    first, second = house.reaction(RAE, CHECK, message), house.reaction(RAE, CHECK, message)
+    removed = house.reaction(RAE, CHECK, message, added=False)
+    for reaction in (removed, first, second):
+        await house.delivers(reaction)
+    assert await house.state(text) == "withdrawn"
+    assert [entry.what for entry in await house.ledger()][2:] == ["approve", "withdraw", "approve"]
+    assert first_fault(await house.ledger()) is None
+
+
+async def test_a_send_back_in_two_skin_tones_stands_until_both_are_gone(house: House, text: Answer) -> None:
+    for tone in (2, 6):
+        await house.reacts(SAM, text, f"x::skin-tone-{tone}")
+    await house.unreacts(SAM, text, "x::skin-tone-2")
+    await house.reacts(RAE, text)
+    assert await house.state(text) == "changes_requested"
+    await house.unreacts(SAM, text, "x::skin-tone-6")
     assert await house.state(text) == "approved"
 
 
