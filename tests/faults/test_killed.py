@@ -23,7 +23,7 @@ FINAL = [
 
 
 async def test_killed_while_a_model_is_answering_the_run_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    async with host(tmp_path, pace=1.5) as us:
+    async with host(tmp_path, pace=60) as us:  # far longer than the kill takes to come
         await us.start()
         assert (await us.slack.as_person("ann").command("/final", BRIEF)).ok
         await us.slack.until(lambda: us.models.requests)
