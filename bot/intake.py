@@ -20,7 +20,7 @@ from handlers.request import forget_url, owed, somebody_asked
 from handlers.review import NotYet, somebody_reacted
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack
-from handlers.status import somebody_wants_context, somebody_wants_help, somebody_wants_status
+from handlers.status import help_for, somebody_wants_context, somebody_wants_status
 from handlers.words import Body
 from storage.database import Database, Saved
 from storage.records import Kind, Letter, Work
@@ -179,8 +179,9 @@ async def _request(request: Request, tools: Tools) -> None:
             for run_id in await somebody_cancels(request, storage=tools.storage, now=tools.now):
                 tools.abort(run_id)
         case Verb.HELP:
-            body = await somebody_wants_help(request, storage=tools.storage, stack=stack, now=tools.now)
-            await _privately(request, body, tools)
+            await _privately(request, help_for(request, stack), tools)  # before it counts as handled, as in _refuse
+            async with tools.storage.transaction() as saved:
+                await saved.inbox.handled(request.key, at=tools.now(), outcome="help", body=forget_url(request))
 
 
 async def _done(letter: Letter, outcome: str, tools: Tools) -> bool:

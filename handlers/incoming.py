@@ -39,6 +39,7 @@ class Request:
         words: the brief of a new work, or the note to a stage of one that exists.
         thread_ts: the thread it was asked in or points at; None for a slash command that starts a work.
         target_ts: the message a person pointed at, by a link or the shortcut.
+        target_thread_ts: the thread of that message, where the way of pointing at it tells.
         target_id: the answer or run behind a button.
         brief: what the text is for, asked by the shortcut's modal.
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
@@ -57,6 +58,7 @@ class Request:
     words: str = ""
     thread_ts: str | None = None
     target_ts: str | None = None
+    target_thread_ts: str | None = None
     target_id: str | None = None
     brief: str = ""
     reply_url: str | None = None

@@ -119,7 +119,7 @@ async def _message_pointed_at(
     """Fetch somebody else's message that a person pointed at; its thread may turn out to be a work."""
     if request.target_ts is None or around.points_at_ours:
         return None, around
-    seen = await slack.message(request.channel, request.target_ts, thread_ts=request.thread_ts)
+    seen = await slack.message(request.channel, request.target_ts, thread_ts=request.target_thread_ts)
     if seen is None:
         raise Refusal("I cannot see that message any more. Point at one that is still there.")
     if around.work is None:

@@ -79,8 +79,6 @@ def _what_it_saw(answer: Answer, run: Run, manifest: Manifest) -> Body:
     return messages.plain(head, *listed, fallback=f"What the model saw for {title(answer)}")
 
 
-async def somebody_wants_help(request: Request, *, storage: Database, stack: Stack, now: Clock) -> Body:
+def help_for(request: Request, stack: Stack) -> Body:
     """What can be asked for; for the person who asked, alone."""
-    async with storage.transaction() as saved:
-        await saved.inbox.handled(request.key, at=now(), outcome="help", body=forget_url(request))
     return messages.help_text(stack.commands.prefix, puzzled=bool(request.words))

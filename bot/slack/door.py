@@ -107,6 +107,7 @@ class Door:
             words=plain_words(words),
             thread_ts=pointer.thread_ts if pointer else None,
             target_ts=pointer.ts if pointer else None,
+            target_thread_ts=pointer.thread_ts if pointer else None,
             reply_url=body.get("response_url"),
         )
 
@@ -148,6 +149,7 @@ class Door:
             words=plain_words(words),
             thread_ts=thread,
             target_ts=pointer.ts if pointer else None,
+            target_thread_ts=pointer.thread_ts if pointer else None,
         )
 
     def reaction(self, body: Payload, event: Payload) -> Reaction | None:
@@ -237,6 +239,7 @@ class Door:
             brief=plain_words(said.get("brief", "")),
             thread_ts=place.get("thread_ts"),
             target_ts=place["ts"],
+            target_thread_ts=place.get("thread_ts"),
         )
 
     def _letter(self, value: Request | Reaction | Reason) -> Letter:

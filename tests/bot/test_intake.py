@@ -478,3 +478,16 @@ async def test_a_private_refusal_cut_off_before_it_was_said_is_said_at_the_next_
     assert await desk.house.outcome(letter.key) is None
     assert (await desk.handles(letter) or "").startswith("refused: ")
     assert len(desk.told) == 1
+
+
+async def test_help_cut_off_before_it_was_said_is_said_at_the_next_try(desk: Desk) -> None:
+    letter = await desk.keeps(desk.house.request(None, verb=Verb.HELP))
+
+    async def dies(**_: Any) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await handle(await desk.get(letter.key), replace(desk.tools, answer_privately=dies))
+    assert await desk.house.outcome(letter.key) is None
+    assert await desk.handles(letter) == "help"
+    assert len(desk.told) == 1

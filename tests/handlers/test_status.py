@@ -9,7 +9,7 @@ import pytest
 from handlers.cancel import somebody_cancels
 from handlers.errors import Refusal
 from handlers.incoming import Entrance, Request, Verb
-from handlers.status import somebody_wants_context, somebody_wants_help, somebody_wants_status
+from handlers.status import help_for, somebody_wants_context, somebody_wants_status
 from storage.records import Answer, Kind, Letter, RunState
 from tests.handlers.house import ANN, RAE, House, words_of
 
@@ -68,11 +68,9 @@ async def test_there_is_no_status_where_there_is_no_work(house: House) -> None:
         await somebody_wants_status(request, storage=house.storage, stack=house.stack, now=house.now)
 
 
-async def test_help_is_for_who_asked(house: House) -> None:
-    request = await kept(house, Verb.HELP, "1.1")
-    body = await somebody_wants_help(request, storage=house.storage, stack=house.stack, now=house.now)
-    assert "Start work in a channel" in words_of(body)
-    assert await house.outcome(request.key) == "help"
+async def test_help_says_first_when_it_did_not_understand(house: House) -> None:
+    assert words_of(help_for(house.request(None), house.stack)).startswith("Start work in a channel")
+    assert words_of(help_for(house.request(None, "nonsense"), house.stack)).startswith("That names no stage")
 
 
 async def test_cancel_stops_what_runs_and_what_waits_and_says_who_did_it(house: House) -> None:

@@ -108,6 +108,19 @@ async def test_a_link_to_a_message_that_is_gone_is_refused(tmp_path: Path) -> No
         assert us.slack.by_bot() == []
 
 
+async def test_a_mention_may_point_at_any_message_of_the_channel(tmp_path: Path) -> None:
+    async with team(tmp_path) as us:
+        root = await us.starts("draft", BRIEF)
+        essay = await us.person("stan").says("The marsupilami is the best animal.")
+        await us.person("stan").replies(essay, "Some say so")
+        reply = await us.person("rae").replies(essay, "Everybody has always known it.")
+        for message, canary in ((essay, "best animal"), (reply, "always known")):
+            await us.asks(root, f"critique <{link(message)}> is it true?")
+            assert us.states(root)[-1] == ("critique", "answered")
+            assert canary in us.prompts("critique")[-1]
+            assert "Some say so" not in us.prompts("critique")[-1]
+
+
 async def test_critique_this_on_a_persons_message_asks_what_it_is_for(tmp_path: Path) -> None:
     async with team(tmp_path) as us:
         essay = await us.person("stan").says("The marsupilami is the best animal. Everybody says so.")
