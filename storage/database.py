@@ -16,6 +16,7 @@ from storage import sqlite
 from storage.answers import Answers
 from storage.inbox import Inbox
 from storage.ledger import Ledger
+from storage.marks import Marks
 from storage.news import News
 from storage.outbox import Outbox
 from storage.reviews import Reviews
@@ -48,6 +49,7 @@ class Saved:
         self.outbox = Outbox(connection, self.news)
         self.reviews = Reviews(connection)
         self.ledger = Ledger(connection)
+        self.marks = Marks(connection)
 
 
 class Database:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -117,6 +118,9 @@ runs = Table(
     Column("ended_at", Moment),
     Column("epoch", Integer, nullable=False, default=0),
     Column("cancel_by", String(40)),
+    Column("seat", String(100)),  # the model whose place it holds, or stands in line for
+    Column("seat_host", String(300)),
+    Column("is_seated", Boolean, nullable=False, default=False, server_default=false()),
     Column("route", JSON),
     Column("model", String(100)),
     Column("served_id", String(200)),
@@ -132,6 +136,13 @@ runs = Table(
 Index("ix_runs_work", runs.c.work_id, runs.c.seq)
 _OPEN = runs.c.state.in_(("queued", "running"))
 Index("ix_runs_open", runs.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(200), primary_key=True),  # of something done up to a moment, such as "repair/C0LAUNCH"
+    Column("at", Moment, nullable=False),
+)
 
 contexts = Table(
     "contexts",

@@ -25,8 +25,8 @@ NEXT = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "tails"
+down_revision = "{newest}"
 branch_labels = None
 depends_on = None
 
@@ -46,6 +46,7 @@ def downgrade() -> None:
         runs.drop_column("tail")
     op.drop_table("tails")
 '''
+NEWEST = newest()
 DIES = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
 
 
@@ -78,9 +79,9 @@ def with_next(folder: Path, then: str = "pass") -> Path:
     """Our migrations and one more."""
     migrations = folder / "migrations"
     (migrations / "versions").mkdir(parents=True, exist_ok=True)
-    for file in ("env.py", "versions/0001_works_runs_answers_messages_verdicts_.py"):
-        (migrations / file).write_text((schema._MIGRATIONS / file).read_text())
-    (migrations / "versions" / "0002_tails.py").write_text(NEXT.format(then=then))
+    for file in (schema._MIGRATIONS / "env.py", *(schema._MIGRATIONS / "versions").glob("*.py")):
+        (migrations / file.relative_to(schema._MIGRATIONS)).write_text(file.read_text())
+    (migrations / "versions" / "tails.py").write_text(NEXT.format(then=then, newest=NEWEST))
     return migrations
 
 
@@ -139,7 +140,7 @@ async def test_data_survives_a_migration(tmp_path: Path, monkeypatch: pytest.Mon
         await migrate(database)
         await keep(database, work(), run(), answer(), review(), message())
         monkeypatch.setattr(schema, "_MIGRATIONS", with_next(tmp_path))
-        assert await migrate(database) == ("0001", "0002")
+        assert await migrate(database) == (NEWEST, "tails")
         async with database.reading() as saved:
             assert (await saved.runs.get("r-hop")) is not None
             assert len(await saved.answers.of_work("w-palombia")) == 1
@@ -157,7 +158,7 @@ async def test_a_migration_may_rebuild_a_table_that_others_refer_to(
         await migrate(database)
         await keep(database, work(), run(), answer(), review(), message())
         monkeypatch.setattr(schema, "_MIGRATIONS", with_next(tmp_path, rebuild))
-        assert await migrate(database) == ("0001", "0002")
+        assert await migrate(database) == (NEWEST, "tails")
         async with database.reading() as saved:
             assert await saved.runs.get("r-hop") is not None
         with pytest.raises(Exception, match="FOREIGN KEY"):
@@ -179,7 +180,7 @@ async def test_a_migration_that_fails_leaves_the_old_schema_in_use(
         async with database.reading() as saved:
             assert await saved.works.get("w-palombia") == work()
         monkeypatch.setattr(schema, "_MIGRATIONS", with_next(tmp_path))
-        assert await migrate(database) == ("0001", "0002")
+        assert await migrate(database) == (NEWEST, "tails")
 
 
 async def test_a_process_killed_in_a_migration_leaves_the_old_schema_in_use(tmp_path: Path) -> None:
