@@ -38,7 +38,7 @@ from handlers.review import meaning
 from handlers.run import run_broke, run_stage
 from handlers.stack import Stack
 from storage.database import Database
-from storage.news import News
+from storage.errands import Subject
 from storage.records import Run, Work
 from storage.schema import migrate as bring_to_newest
 
@@ -129,9 +129,9 @@ class Countersign:
             abort=self.courier.abort,
         )
         self.intake = Intake(tools)
-        self.storage.on_news(News.INBOX, self.intake.wake)
-        self.storage.on_news(News.RUNS, self.courier.wake)
-        self.storage.on_news(News.OUTBOX, self.chat.wake)
+        self.storage.on_errand(Subject.LINE, self.intake.wake)
+        self.storage.on_errand(Subject.WORK, self.courier.wake)
+        self.storage.on_errand(Subject.LANE, self.chat.wake)
         self._receive(client, who)
         self._beside("outbox", self.chat.deliver())
         self._beside("queue", self.courier.serve())

@@ -196,7 +196,7 @@ async def _put_off(letter: Letter, outcome: str, tries: int | None, tools: Tools
         return
     wait = timedelta(seconds=min(_LONGEST_WAIT, 0.25 * 2 ** min(letter.tries, 10)))
     async with tools.storage.transaction() as saved:
-        await saved.inbox.later(letter.key, due_at=tools.now() + wait)
+        await saved.inbox.later(letter, due_at=tools.now() + wait)
 
 
 async def _refuse(said: Said, sentence: str, tools: Tools) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage import sqlite
 from storage.answers import Answers
+from storage.errands import Errands, Subject
 from storage.inbox import Inbox
 from storage.ledger import Ledger
 from storage.marks import Marks
-from storage.news import News
 from storage.outbox import Outbox
 from storage.reviews import Reviews
 from storage.runs import Runs
@@ -25,6 +25,23 @@ from storage.works import Works
 from storage.writers import Writers
 
 _BUSY_MS = 10_000
+_POOL = 16
+WRITERS = 0xC0DE  # an arbitrary number that stands for "whoever writes" among PostgreSQL's advisory locks
+# What a session of ours may do to others: a process that stands still inside a transaction loses it, and a host that
+# is gone is noticed, so that neither keeps the writers' lock.
+_SESSION = {
+    "idle_in_transaction_session_timeout": "5s",
+    "statement_timeout": "30s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "timezone": "UTC",
+}
+
+ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
+
+Carry = Callable[["Saved"], Awaitable[None]]
+"""Hands the errands of a transaction on, inside it."""
 
 
 @dataclass(slots=True)
@@ -37,19 +54,26 @@ _inside: ContextVar[_Inside | None] = ContextVar("inside a transaction", default
 
 
 class Saved:
-    """What one transaction sees: everything the bot remembers, by subject."""
+    """What one transaction sees: everything the bot remembers, by subject.
+
+    `errands` is what it leaves for somebody to attend to.
+    """
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
-        self.news: set[News] = set()
-        self.inbox = Inbox(connection, self.news)
+        self.errands: Errands = {}
+        self.inbox = Inbox(connection, self.errands)
         self.works = Works(connection)
-        self.runs = Runs(connection, self.news)
+        self.runs = Runs(connection, self.errands)
         self.answers = Answers(connection)
-        self.outbox = Outbox(connection, self.news)
+        self.outbox = Outbox(connection, self.errands)
         self.reviews = Reviews(connection)
         self.ledger = Ledger(connection)
         self.marks = Marks(connection)
+
+    async def driver(self) -> Any:
+        """The driver's own connection, for whoever adds something of theirs to the transaction."""
+        return (await self.connection.get_raw_connection()).driver_connection
 
 
 class Database:
@@ -58,17 +82,23 @@ class Database:
     SQLite has one writing connection in this process, so that writers wait in line here (and share
     commits) instead of fighting over the file, and every writing transaction begins IMMEDIATE: a deferred one fails at
     once when it must be upgraded, whatever the busy time-out (trap 12 in the design's trust notes).
+
+    PostgreSQL is shared by many processes. There, too, whoever reads and then writes on the strength of it is alone
+    meanwhile: an advisory lock makes writers wait for each other, so that both databases behave alike.
     """
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._writing = (
-            _sqlite_engine(url, writes=True) if self.is_sqlite else create_async_engine(url, hide_parameters=True)
+        self._writing = _sqlite_engine(url, writes=True) if self.is_sqlite else _postgresql_engine(url)
+        self._reading = (
+            _sqlite_engine(url, writes=False)
+            if self.is_sqlite
+            else self._writing.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         )
-        self._reading = _sqlite_engine(url, writes=False) if self.is_sqlite else self._writing
         self._writers = Writers(self._writing) if self.is_sqlite else None
-        self._wakes: dict[News, list[Callable[[], None]]] = {}
+        self._wakes: dict[Subject, list[Callable[[], None]]] = {}
+        self.carry: Carry | None = None
         self.transactions = 0
 
     @property
@@ -76,9 +106,9 @@ class Database:
         """How often we waited for the disk."""
         return self._writers.commits if self._writers else self.transactions
 
-    def on_news(self, news: News, wake: Callable[[], None]) -> None:
-        """Call `wake` after each commit that may have left such work; losing a call costs time, never work."""
-        self._wakes.setdefault(news, []).append(wake)
+    def on_errand(self, subject: Subject, wake: Callable[[], None]) -> None:
+        """Call `wake` after each commit that left such an errand; losing a call costs time, never work."""
+        self._wakes.setdefault(subject, []).append(wake)
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,25 +120,33 @@ class Database:
         if self._writers:
             await self._writers.close()
         await self._writing.dispose()
-        if self._reading is not self._writing:
+        if self.is_sqlite:
             await self._reading.dispose()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Saved]:
-        """Everything inside is remembered together, durably, or not at all. Talk to nobody inside."""
+    async def transaction(self, *, alone: bool = True) -> AsyncIterator[Saved]:
+        """Everything inside is remembered together, durably, or not at all. Talk to nobody inside.
+
+        `alone`: no other such transaction is under way meanwhile. Only one that reads nothing it acts upon may do
+        without, and need not wait for others then; on SQLite all are alone.
+        """
         before = self._refuse_another_within()
         async with self._writers.transaction() if self._writers else self._writing.begin() as connection:
             here = _Inside(self)
             _inside.set(here)
             try:
+                if alone and not self.is_sqlite:
+                    await connection.execute(ALONE, {"lock": WRITERS})
                 saved = Saved(connection)
                 yield saved
+                if self.carry is not None and saved.errands:
+                    await self.carry(saved)
             finally:
                 here.is_over = True
                 _inside.set(before)
         self.transactions += 1
-        for news in saved.news:
-            for wake in self._wakes.get(news, ()):
+        for subject in {errand.subject: None for errand in saved.errands}:
+            for wake in self._wakes.get(subject, ()):
                 wake()
 
     def _refuse_another_within(self) -> _Inside | None:
@@ -131,6 +169,19 @@ class Database:
     def engine(self) -> AsyncEngine:
         """For migrations only."""
         return self._writing
+
+
+def _postgresql_engine(url: str) -> AsyncEngine:
+    options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    return create_async_engine(
+        url,
+        pool_size=_POOL,
+        max_overflow=0,
+        pool_timeout=30,
+        pool_pre_ping=True,
+        connect_args={"options": options, "connect_timeout": 5, "application_name": "countersign"},
+        hide_parameters=True,
+    )
 
 
 def _sqlite_engine(url: str, *, writes: bool) -> AsyncEngine:

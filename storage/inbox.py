@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.news import News
+from storage.errands import Errand, Errands, Subject
 from storage.records import Letter
 from storage.rows import record
 from storage.upsert import insert_or_ignore
@@ -33,13 +33,13 @@ def _heads(without: Collection[str]) -> list[ColumnElement[bool]]:
 class Inbox:
     """Letters by their unique key."""
 
-    def __init__(self, connection: AsyncConnection, news: set[News]) -> None:
+    def __init__(self, connection: AsyncConnection, errands: Errands) -> None:
         self._connection = connection
-        self._news = news
+        self._errands = errands
 
     async def put(self, letter: Letter) -> bool:
         """Keep a letter; False when its key is known, so that a repeat changes nothing."""
-        self._news.add(News.INBOX)
+        self._errands[Errand(Subject.LINE, letter.line)] = None
         return await insert_or_ignore(
             self._connection,
             _inbox,
@@ -51,6 +51,12 @@ class Inbox:
             due_at=letter.due_at or letter.received_at,
             tries=0,
         )
+
+    async def head(self, line: str, now: datetime) -> Letter | None:
+        """The first unhandled letter of a line, if it is due."""
+        first = select(_inbox).where(_inbox.c.line == line, _inbox.c.handled_at.is_(None))
+        row = (await self._connection.execute(first.order_by(_inbox.c.seq).limit(1))).first()
+        return record(Letter, row) if row and row.due_at <= now else None
 
     async def heads(self, now: datetime, *, without: Collection[str] = (), limit: int = 100) -> list[Letter]:
         """The first unhandled letter of each line that is due, but for the lines being handled."""
@@ -96,8 +102,14 @@ class Inbox:
         done = await self._connection.execute(delete(_inbox).where(_inbox.c.seq.in_(old)))
         return done.rowcount
 
-    async def later(self, key: str, *, due_at: datetime) -> None:
+    async def later(self, letter: Letter, *, due_at: datetime) -> None:
         """Look at a letter again at a later time."""
+        self._errands[Errand(Subject.LINE, letter.line, due_at)] = None
         await self._connection.execute(
-            update(_inbox).where(_inbox.c.key == key).values(due_at=due_at, tries=_inbox.c.tries + 1)
+            update(_inbox).where(_inbox.c.key == letter.key).values(due_at=due_at, tries=_inbox.c.tries + 1)
         )
+
+    async def waiting(self, *, before: datetime) -> list[str]:
+        """Lines with a letter that has been due since before a moment."""
+        overdue = select(_inbox.c.line).where(_inbox.c.handled_at.is_(None), _inbox.c.due_at < before).distinct()
+        return list((await self._connection.execute(overdue.order_by(_inbox.c.line))).scalars())

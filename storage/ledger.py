@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -17,7 +17,6 @@ from storage.rows import record, values
 
 _ledger = tables.ledger
 _BEGINNING = "0" * 64
-_LOCK = 0x1ED6E2  # an arbitrary number that stands for "the ledger" among PostgreSQL's advisory locks
 
 
 def canonical(body: dict[str, Any]) -> str:
@@ -53,8 +52,6 @@ class Ledger:
 
     async def append(self, entry: Entry) -> Chained:
         """Chain an entry behind the last one of its workspace, in the transaction of what it records."""
-        if self._connection.dialect.name == "postgresql":
-            await self._connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         seq = int((await self._connection.execute(select(func.coalesce(func.max(_ledger.c.seq), 0)))).scalar_one()) + 1
         bare = Chained(
             **{**values(entry, without=()), "body": canonical(entry.body)},

@@ -10,7 +10,7 @@ from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.news import News
+from storage.errands import Errand, Errands, Subject
 from storage.records import Kind, Message
 from storage.rows import record, values
 from storage.upsert import insert_or_ignore
@@ -36,21 +36,20 @@ def _message(row: Row[Any]) -> Message:
 class Outbox:
     """Messages by slot, by work, by their place in Slack."""
 
-    def __init__(self, connection: AsyncConnection, news: set[News]) -> None:
+    def __init__(self, connection: AsyncConnection, errands: Errands) -> None:
         self._connection = connection
-        self._news = news
+        self._errands = errands
 
     async def plan(self, message: Message) -> bool:
         """Owe a message; False when its slot is taken, so that nothing is ever said twice."""
-        self._news.add(News.OUTBOX)
+        self._errands[Errand(Subject.LANE, message.work_id)] = None
         return await insert_or_ignore(self._connection, _outbox, **values(message))
 
     async def revise(self, slot: str, body: dict[str, Any]) -> None:
         """Change what a slot should show; if it was never sent, only the newest body ever is."""
-        self._news.add(News.OUTBOX)
-        await self._connection.execute(
-            update(_outbox).where(_outbox.c.slot == slot).values(body=body, revision=_outbox.c.revision + 1)
-        )
+        change = update(_outbox).where(_outbox.c.slot == slot).values(body=body, revision=_outbox.c.revision + 1)
+        for row in await self._connection.execute(change.returning(_outbox.c.work_id)):
+            self._errands[Errand(Subject.LANE, row.work_id)] = None
 
     async def owed(self, *, without: Collection[str] = (), limit: int = 200) -> list[Message]:
         """Messages Slack does not show yet, or not in their newest form, oldest first; `without` names works."""

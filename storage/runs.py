@@ -10,7 +10,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.news import News
+from storage.errands import Errand, Errands, Subject
 from storage.records import Lane, Run, RunState, StoredContext
 from storage.rows import record, values
 from storage.upsert import insert_or_ignore
@@ -26,13 +26,13 @@ def _run(row: Row[Any]) -> Run:
 class Runs:
     """Runs by id, by request, by work; every change of state is a compare-and-set."""
 
-    def __init__(self, connection: AsyncConnection, news: set[News]) -> None:
+    def __init__(self, connection: AsyncConnection, errands: Errands) -> None:
         self._connection = connection
-        self._news = news
+        self._errands = errands
 
     async def add(self, run: Run) -> bool:
         """Put a run in line; False when its request already made one."""
-        self._news.add(News.RUNS)
+        self._errands[Errand(Subject.WORK, run.work_id)] = None
         return await insert_or_ignore(self._connection, _runs, **values(run))
 
     async def get(self, run_id: str) -> Run | None:
@@ -60,6 +60,12 @@ class Runs:
             ready = ready.where(_runs.c.id.not_in(list(without)))
         return [_run(row) for row in await self._connection.execute(ready.order_by(_runs.c.seq).limit(limit))]
 
+    async def next_of(self, work_id: str) -> Run | None:
+        """The queued run of a work that comes next, if none of it is running."""
+        first = select(_runs).where(_runs.c.work_id == work_id, _runs.c.state.in_(_OPEN)).order_by(_runs.c.seq).limit(1)
+        row = (await self._connection.execute(first)).first()
+        return _run(row) if row and row.state == RunState.QUEUED else None
+
     async def begin(self, run_id: str, *, at: datetime) -> Run | None:
         """Queued becomes running under a new epoch, which fences off every older holder; None if it was not queued."""
         rows = await self._connection.execute(
@@ -73,7 +79,6 @@ class Runs:
 
     async def leave(self, run: Run, state: RunState, *, at: datetime, **facts: Any) -> bool:
         """A running run ends in a state; False when it is not ours any more (another epoch, or ended)."""
-        self._news.add(News.RUNS)
         done = await self._connection.execute(
             update(_runs)
             .where(_runs.c.id == run.id, _runs.c.epoch == run.epoch, _runs.c.state == RunState.RUNNING)
@@ -89,7 +94,6 @@ class Runs:
 
     async def cancel(self, run_id: str, *, by: str, at: datetime, **facts: Any) -> Run | None:
         """An open run is cancelled at once; whoever works on it finds it gone. None if it was over."""
-        self._news.add(News.RUNS)
         rows = await self._connection.execute(
             update(_runs)
             .where(_runs.c.id == run_id, _runs.c.state.in_(_OPEN))
@@ -97,16 +101,27 @@ class Runs:
             .returning(_runs)
         )
         row = rows.first()
-        return _run(row) if row else None
+        if row is None:
+            return None
+        self._errands[Errand(Subject.WORK, row.work_id)] = None
+        return _run(row)
 
-    async def back_in_line(self, *, only: str | None = None) -> list[str]:
-        """Runs that were running when the process died, or one that is parked, wait again."""
-        self._news.add(News.RUNS)
+    async def back_in_line(self, *, only: str | None = None, of: str | None = None) -> list[str]:
+        """Runs that were running when a process died wait again: all, one that is parked, or those of one work."""
         change = update(_runs).where(_runs.c.state == RunState.RUNNING)
         if only is not None:
             change = change.where(_runs.c.id == only)
-        rows = await self._connection.execute(change.values(state=RunState.QUEUED).returning(_runs.c.id))
+        if of is not None:
+            change = change.where(_runs.c.work_id == of)
+        change = change.values(state=RunState.QUEUED, is_seated=False)
+        rows = (await self._connection.execute(change.returning(_runs.c.id, _runs.c.work_id))).all()
+        self._errands.update((Errand(Subject.WORK, row.work_id), None) for row in rows)
         return [row.id for row in rows]
+
+    async def works_with_open_runs(self) -> list[str]:
+        """Ids of works in which a run waits or is under way."""
+        found = select(_runs.c.work_id).where(_runs.c.state.in_(_OPEN)).distinct().order_by(_runs.c.work_id)
+        return list((await self._connection.execute(found)).scalars())
 
     async def keep_context(self, context: StoredContext) -> None:
         """Remember what the model is about to see; the last attempt's is what counts."""

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.database import Database
+from storage.database import ALONE, WRITERS, Database
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -45,6 +45,9 @@ async def migrate(database: Database) -> tuple[str | None, str]:
     """
 
     def upgrade(connection: Connection) -> str | None:
+        if not database.is_sqlite:  # processes that start at once take turns, however long each takes
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            connection.execute(ALONE, {"lock": WRITERS})
         before = MigrationContext.configure(connection).get_current_revision()
         known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
         if before is not None and before not in known:

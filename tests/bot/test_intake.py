@@ -20,7 +20,7 @@ from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
 from handlers.ports import LookupFailed, Place
 from handlers.request import somebody_asked
 from handlers.review import NotYet
-from storage.news import News
+from storage.errands import Subject
 from storage.records import Kind, Letter
 from tests.fakes import until
 from tests.handlers.house import ANN, LAUNCH, RAE, SAM, TEAM, House, open_house, words_of
@@ -75,7 +75,7 @@ class Desk:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Intake]:
         made = Intake(self.tools)
-        self.house.storage.on_news(News.INBOX, made.wake)
+        self.house.storage.on_errand(Subject.LINE, made.wake)
         task = asyncio.create_task(made.run())
         try:
             yield made
@@ -347,7 +347,7 @@ async def test_a_letter_put_off_holds_its_line_until_its_time(desk: Desk, monkey
         came.append(letter.key)
         async with tools.storage.transaction() as saved:
             if letter.key == "first" and letter.tries == 0:
-                await saved.inbox.later("first", due_at=tools.now() + timedelta(seconds=30))
+                await saved.inbox.later(letter, due_at=tools.now() + timedelta(seconds=30))
             else:
                 await saved.inbox.handled(letter.key, at=tools.now(), outcome="done")
 

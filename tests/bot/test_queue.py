@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from bot import queue
 from bot.queue import Alone, Embedded
 from handlers.result import NotOurs
-from storage.news import News
+from storage.errands import Subject
 from storage.records import Run, RunState, Work
 from tests.fakes import until
 from tests.handlers.house import House, open_house
@@ -45,7 +45,7 @@ class Desk:
 
     def another(self) -> Embedded:
         made = Embedded(storage=self.house.storage, perform=self.perform, now=self.house.now)
-        self.house.storage.on_news(News.RUNS, made.wake)
+        self.house.storage.on_errand(Subject.WORK, made.wake)
         return made
 
     async def perform(self, run: Run) -> None:

@@ -74,7 +74,7 @@ async def test_each_line_shows_its_first_letter_only(database: Database) -> None
 async def test_a_letter_put_off_holds_its_line_and_no_other(database: Database) -> None:
     await keep(database, letter("a1", line="a"), letter("a2", line="a"), letter("b1", line="b"))
     async with database.transaction() as saved:
-        await saved.inbox.later("a1", due_at=at(10))
+        await saved.inbox.later(letter("a1", line="a"), due_at=at(10))
     assert await heads(database, 9) == ["b1"]
     assert await heads(database, 10) == ["a1", "b1"]
     async with database.reading() as saved:
@@ -93,7 +93,7 @@ async def test_next_due_is_of_the_letters_that_could_be_handled(database: Databa
     assert await due() == NOON
     assert await due("a") == at(30)  # a2 waits behind a1, however due it is
     async with database.transaction() as saved:
-        await saved.inbox.later("a1", due_at=at(10))
+        await saved.inbox.later(letter("a1", line="a"), due_at=at(10))
     assert await due() == at(10)
     assert await due("a", "b") is None
 
