@@ -68,6 +68,20 @@ def conversations_list(workspace: Workspace, args: Args) -> Json:
     return {"ok": True, "channels": page, "response_metadata": {"next_cursor": cursor}}
 
 
+def users_conversations(workspace: Workspace, args: Args) -> Json:
+    """Where the app is a member: every channel by default, others by `types`."""
+    kinds = {name.strip() for name in args.text("types", "public_channel").split(",")}
+    skips_archived = args.flag("exclude_archived")
+
+    def asked_for(channel: Channel) -> bool:
+        kind = "im" if channel.is_im else "private_channel" if channel.is_private else "public_channel"
+        return channel.has_bot and kind in kinds and not (skips_archived and channel.is_archived)
+
+    channels = [channel.as_slack_shows() for channel in workspace.channels.values() if asked_for(channel)]
+    page, cursor = _paged(channels, args, default=HISTORY_PAGE)
+    return {"ok": True, "channels": page, "response_metadata": {"next_cursor": cursor}}
+
+
 def conversations_members(workspace: Workspace, args: Args) -> Json:
     page, cursor = _paged(channel_to_read(workspace, args).members, args, default=HISTORY_PAGE)
     return {"ok": True, "members": page, "response_metadata": {"next_cursor": cursor}}
@@ -98,7 +112,7 @@ def conversations_history(workspace: Workspace, args: Args) -> Json:
     channel = _channel_inside(workspace, args)
     messages = [m for m in reversed(workspace.top_level(channel.id)) if _in_time(m, args)]
     page, cursor = _paged(messages, args, default=HISTORY_PAGE)
-    return _messages_answer(page, args, cursor)
+    return _messages_answer(workspace, page, args, cursor)
 
 
 def conversations_replies(workspace: Workspace, args: Args) -> Json:
@@ -108,10 +122,10 @@ def conversations_replies(workspace: Workspace, args: Args) -> Json:
     if message is None:
         raise SlackError("thread_not_found")
     if message.is_reply:
-        return _messages_answer([message], args, "")
+        return _messages_answer(workspace, [message], args, "")
     root, *replies = workspace.thread(channel.id, message.ts)
     page, cursor = _paged([root, *(reply for reply in replies if _in_time(reply, args))], args, default=MOST)
-    return _messages_answer(page, args, cursor)
+    return _messages_answer(workspace, page, args, cursor)
 
 
 def _in_time(message: Message, args: Args) -> bool:
@@ -129,9 +143,10 @@ def _padded(ts: str) -> tuple[int, str]:
         raise SlackError("invalid_ts_latest") from problem
 
 
-def _messages_answer(page: Sequence[Message], args: Args, cursor: str) -> Json:
-    metadata = args.flag("include_all_metadata")
-    answer: Json = {"ok": True, "messages": [as_listed(m, metadata=metadata) for m in page], "has_more": bool(cursor)}
+def _messages_answer(workspace: Workspace, page: Sequence[Message], args: Args, cursor: str) -> Json:
+    metadata, most = args.flag("include_all_metadata"), workspace.reactors_shown
+    shown = [_with_some_reactors(as_listed(m, metadata=metadata), most) for m in page]
+    answer: Json = {"ok": True, "messages": shown, "has_more": bool(cursor)}
     if cursor:
         answer["response_metadata"] = {"next_cursor": cursor}
     return answer
@@ -168,9 +183,19 @@ def _reacted_to(workspace: Workspace, args: Args) -> Message:
     return workspace.message(channel.id, args.needed("timestamp", "no_item_specified"))
 
 
+def _with_some_reactors(shown: Json, most: int) -> Json:
+    """Slack may leave some of many people out of `users`; `count` is always right."""
+    if "reactions" not in shown:
+        return shown
+    return {**shown, "reactions": [{**one, "users": one["users"][:most]} for one in shown["reactions"]]}
+
+
 def reactions_get(workspace: Workspace, args: Args) -> Json:
+    """A message's reactions; all who gave them only with `full`."""
     message = _reacted_to(workspace, args)
-    shown = as_listed(message, metadata=False) | {"permalink": permalink(workspace, message)}
+    most = workspace.reactors_shown_in_full if args.flag("full") else workspace.reactors_shown
+    shown = _with_some_reactors(as_listed(message, metadata=False), most)
+    shown |= {"permalink": permalink(workspace, message)}
     return {"ok": True, "type": "message", "channel": message.channel, "message": shown}
 
 

@@ -68,6 +68,7 @@ METHODS: dict[str, Method] = {
     "team.info": Method(read.team_info, ("team:read",)),
     "usergroups.list": Method(read.usergroups_list, ("usergroups:read",), Tier.TWO),
     "usergroups.users.list": Method(read.usergroups_users_list, ("usergroups:read",), Tier.TWO),
+    "users.conversations": Method(read.users_conversations, _CHANNELS),
     "users.info": Method(read.users_info, ("users:read",), Tier.FOUR),
     "users.list": Method(read.users_list, ("users:read",), Tier.TWO),
     "views.open": Method(more.views_open, tier=Tier.FOUR),

@@ -1,5 +1,6 @@
 """The workspace: what a Slack team holds, how it changes, and the events each change causes."""
 
+import sys
 import time
 import uuid
 from collections import defaultdict
@@ -15,6 +16,7 @@ from bot.playground.shapes import Json, Message, SlackError
 from bot.playground.views import Views
 from bot.playground.wording import as_rich_text
 
+REACTORS_SHOWN = 50  # of those who gave one reaction; the rest is told with `full` only
 STATUS_SECONDS = 120  # assistant.threads.setStatus clears itself after two minutes
 
 
@@ -40,6 +42,9 @@ class Workspace:
         self.happened: list[Callable[[Json, Channel | None], None]] = []
         self._messages: dict[str, dict[str, Message]] = defaultdict(dict)
         self._threads: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self.seconds_ahead = 0.0  # of the machine's clock; a test may let hours pass
+        self.reactors_shown = REACTORS_SHOWN
+        self.reactors_shown_in_full = sys.maxsize
         self.tickets: set[str] = set()  # Socket Mode addresses given out and not yet used
         self._last_ts = 0
 
@@ -55,7 +60,7 @@ class Workspace:
 
     def new_ts(self) -> str:
         """A ts above every earlier one, and near the real time."""
-        self._last_ts = max(self._last_ts + 1, time.time_ns() // 1000)
+        self._last_ts = max(self._last_ts + 1, time.time_ns() // 1000 + int(self.seconds_ahead * 1_000_000))
         return f"{self._last_ts // 1_000_000}.{self._last_ts % 1_000_000:06d}"
 
     def channel(self, ref: str) -> Channel:

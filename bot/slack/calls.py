@@ -16,7 +16,7 @@ from bot.slack.pace import Pace
 
 _READS = frozenset(
     {"auth.test", "conversations.history", "conversations.info", "conversations.replies"}
-    | {"usergroups.users.list", "users.info"}
+    | {"reactions.get", "usergroups.users.list", "users.conversations", "users.info"}
 )
 # Slack's pages say of these that part of the operation may have succeeded.
 _UNKNOWN = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})

@@ -33,7 +33,9 @@ LIMITS = {
     "conversations.history": _TIER_3,
     "conversations.info": _TIER_3,
     "conversations.replies": _TIER_3,
+    "reactions.get": _TIER_3,
     "usergroups.users.list": _TIER_2,
+    "users.conversations": _TIER_3,
     "users.info": _TIER_4,
     "views.open": _TIER_4,
 }

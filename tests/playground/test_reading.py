@@ -133,3 +133,46 @@ async def test_form_json_and_query_are_all_understood(slack: Playground, client:
     for how in ({"params": place}, {"data": place}, {"json": place}):
         assert (await client.api_call("reactions.get", **how))["message"]["ts"] == ts  # type: ignore[arg-type]
     assert await refusal(client.api_call("no.such")) == "unknown_method"
+
+
+async def test_of_many_who_reacted_all_are_told_only_in_full(
+    slack: Playground, client: AsyncWebClient, say: Say
+) -> None:
+    ts = (await say("root"))["ts"]
+    for who in ("rae", "sam", "stan"):
+        await slack.as_person(who).reacts("tada", slack.messages("launch")[0])
+    slack.workspace.reactors_shown = 1
+    some = await client.reactions_get(channel="C0LAUNCH", timestamp=ts)
+    assert some["message"]["reactions"] == [{"name": "tada", "users": ["U0RAE"], "count": 3}]
+    history = await client.conversations_history(channel="C0LAUNCH")
+    assert history["messages"][0]["reactions"] == some["message"]["reactions"]
+    full = await client.reactions_get(channel="C0LAUNCH", timestamp=ts, full=True)
+    assert full["message"]["reactions"][0]["users"] == ["U0RAE", "U0SAM", "U0STAN"]
+    slack.workspace.reactors_shown_in_full = 2
+    short = await client.reactions_get(channel="C0LAUNCH", timestamp=ts, full=True)
+    assert (short["message"]["reactions"][0]["users"], short["message"]["reactions"][0]["count"]) == (
+        ["U0RAE", "U0SAM"],
+        3,
+    )
+
+
+async def test_the_app_is_told_where_it_is_a_member(slack: Playground, client: AsyncWebClient) -> None:
+    slack.channels["docs"].is_archived = True
+    slack.workspace.direct_message("rae")
+    told = await client.users_conversations(types="public_channel,private_channel", exclude_archived=True)
+    assert [channel["name"] for channel in told["channels"]] == ["launch", "partners"]
+    everything = await client.users_conversations(types="public_channel,im", limit=2)
+    pages = [[channel["id"] for channel in page["channels"]] async for page in everything]
+    assert pages == [["C0LAUNCH", "C0DOCS"], ["C0PARTNERS", "D0RAE"]]
+
+
+async def test_slacks_clock_may_be_hours_off_and_never_goes_back(
+    slack: Playground, client: AsyncWebClient, say: Say
+) -> None:
+    slack.workspace.seconds_ahead = -7200
+    early = float((await say("two hours ago"))["ts"])
+    slack.workspace.seconds_ahead = 0
+    late = float((await say("now"))["ts"])
+    assert 7199 < late - early < 7300
+    slack.workspace.seconds_ahead = -7200
+    assert float((await say("still now"))["ts"]) > late
