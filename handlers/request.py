@@ -15,6 +15,7 @@ from handlers.routing import NoRoute, route
 from handlers.stack import ChannelPolicy, Stack, StageName
 from handlers.stages import REVISE, STAGES, Reads, is_text
 from handlers.words import Body, storable
+from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Answer, Kind, Lane, Message, Run, RunState, Work
 
@@ -67,6 +68,7 @@ async def somebody_asked(
             await put_in_line(opening, saved, ahead=len(await saved.runs.open_of_work(opening.work.id)), now=now)
             if request.entrance is Entrance.SEND_BACK and request.target_id:
                 await saved.reviews.want_reason(request.target_id, None)
+    crashpoint("cp04")
 
 
 def forget_url(request: Request) -> dict[str, object]:

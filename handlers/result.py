@@ -22,6 +22,7 @@ from handlers.request import card_slot, owed
 from handlers.routing import Route
 from handlers.sources import addresses_in
 from handlers.stack import Gate, Model, Stack, StageName
+from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
 
@@ -121,6 +122,8 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
         await supersede_older(run, work, answer, saved=saved, stack=stack, now=now)
         if made.route.gate is Gate.REVIEW:
             await _gate(made, answer, saved, stack, now=now)
+        crashpoint("cp10")
+    crashpoint("cp18")
 
 
 async def _leave(made: Made, saved: Saved, ended: datetime) -> bool:

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.crashpoints import crashpoint
 from storage.database import ALONE, WRITERS, Database
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -55,6 +56,7 @@ async def migrate(database: Database) -> tuple[str | None, str]:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        crashpoint("cp28")
         return before
 
     async with database.engine.connect() as connection, _tables_may_be_rebuilt(connection), connection.begin():

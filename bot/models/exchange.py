@@ -20,6 +20,7 @@ from bot.models.provider_errors import ProviderError, read_error, too_long
 from bot.models.waiting import asked_wait
 from bot.models.wire import Reading, Wire, malformed
 from handlers.ports import ModelAnswer
+from storage.crashpoints import crashpoint
 
 _HEADERS = {"Accept": "text/event-stream, application/json", "Accept-Encoding": "identity", "User-Agent": "countersign"}
 _MOST_ERROR = 64 * 1024
@@ -89,6 +90,7 @@ class Exchange:
         ) as response:
             if response.status_code != HTTPStatus.OK:
                 raise await self._refused(response)
+            crashpoint("cp08")
             kind = response.headers.get("content-type", "").lower()
             if "json" in kind and "event-stream" not in kind:
                 return self.wire.read_json(await BoundedBody(response, most=MOST_KEPT).whole())
@@ -103,6 +105,7 @@ class Exchange:
                 if reading.take(data):
                     await _to_the_end(heard)
                     break
+                crashpoint("cp09")
         return reading.answer()
 
     async def _refused(self, response: httpx.Response) -> AttemptFailed:

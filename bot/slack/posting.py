@@ -15,6 +15,7 @@ from bot.slack.plainer import plainer_pieces
 from bot.slack.read_back import ReadBack
 from bot.slack.seen import digest_of
 from handlers.ports import Clock, Sleep
+from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Kind, Message, Run, Work
 
@@ -125,6 +126,7 @@ class Posting:
         finally:
             doubt.sent_by = self._tick()
         del self._doubted[message.slot]
+        crashpoint("cp19")
 
     async def _look_for(self, message: Message, work: Work) -> dict[str, Any] | None:
         """The message, if Slack has it. What was looked for and is not there is doubted no more."""
@@ -150,6 +152,7 @@ class Posting:
         async with self.lock(message.slot):
             message = await self._in_turn("chat.update", message)
             reply = await self._calls.send("chat.update", **_edit_of(message))
+            crashpoint("cp20")
             await self._remember(message, None, _seen_in(reply))
 
     async def _whisper(self, message: Message, work: Work, person: str) -> None:
@@ -190,6 +193,7 @@ class Posting:
             )
             if work is not None and message.kind is Kind.ROOT:
                 await saved.works.rooted(work.id, str(seen["ts"]))
+            crashpoint("cp25" if message.kind is Kind.VERDICT else "cp06")
 
     async def _mark(self, message: Message, *, shown: int) -> None:
         async with self._database.transaction() as saved:

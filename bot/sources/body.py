@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from handlers.ports import SourceUnread
+from storage.crashpoints import crashpoint
 
 MOST_RAW: Final = 2 * 1024 * 1024
 """Bytes that may come over the wire."""
@@ -50,6 +51,7 @@ async def whole_body(raw: AsyncIterator[bytes], *, encoding: str, announced: str
             if len(body) + len(piece) > MOST_DECODED:
                 raise SourceUnread(f"it unpacks to more than {MOST_DECODED // 1024 // 1024} MiB")
             body += piece
+        crashpoint("cp12")
     unpack.end()
     return bytes(body), came
 
