@@ -84,7 +84,11 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reaction:
-    """Somebody put an emoji on a message, or took it away. `at` is Slack's time of it, which orders them."""
+    """Somebody put an emoji on a message, or took it away. `at` is Slack's time of it, which orders them.
+
+    Attributes:
+        seen: Slack never told us; we looked, and it stood there, or no more. `at` is then the earliest it can be.
+    """
 
     key: str
     team: str
@@ -94,6 +98,7 @@ class Reaction:
     emoji: str
     added: bool
     at: datetime
+    seen: bool = False
 
     @property
     def line(self) -> str:

@@ -9,6 +9,7 @@ from handlers.incoming import Reaction
 from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, reaction_of, reactions_standing
 from handlers.ports import Clock, Slack
 from handlers.recheck import NotYet, differs, lapsed, situation
+from handlers.repair import Told, told_already
 from handlers.stack import ReviewRules, Stack
 from handlers.verdicts import LAPSED, remember, tell_why
 from storage.database import Database, Saved
@@ -32,6 +33,8 @@ async def somebody_reacted(reaction: Reaction, *, storage: Database, slack: Slac
         NotYet: the message may be one of ours that Slack has not confirmed.
         LookupFailed: Slack does not say what must be known; the reaction waits, it never counts by default.
     """
+    if await is_old_news(reaction, storage=storage, now=now):
+        return
     kind = meaning(reaction.emoji, stack.review)
     gate = _Gate(reaction=reaction, storage=storage, slack=slack, stack=stack, now=now)
     done = False
@@ -47,6 +50,18 @@ async def somebody_reacted(reaction: Reaction, *, storage: Database, slack: Slac
             done = await gate.give(kind, case)
         else:  # whatever the emoji means by now: the stack may have changed since it was given
             done = await gate.take_away(case)
+
+
+async def is_old_news(reaction: Reaction, *, storage: Database, now: Clock) -> bool:
+    """Whether a reaction was seen and told, the one after the other: then it is handled already."""
+    async with storage.reading() as saved:
+        handled = await saved.inbox.handled_in_line(reaction.line)
+    told = [Told(reaction=Reaction.from_json(letter.body), outcome=letter.outcome) for letter in handled]
+    if (outcome := told_already(reaction, told)) is None:
+        return False
+    async with storage.transaction() as saved:
+        await saved.inbox.handled(reaction.key, at=now(), outcome=outcome)
+    return True
 
 
 async def _case_behind(message: Message | None, saved: Saved) -> Case | None:

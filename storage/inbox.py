@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -82,6 +82,16 @@ class Inbox:
             select(_inbox).where(_inbox.c.line == line, _inbox.c.handled_at.is_not(None)).order_by(_inbox.c.seq)
         )
         return [record(Letter, row) for row in rows]
+
+    async def in_line(self, line: str) -> list[Letter]:
+        """All that came in for a line and is still remembered, in order."""
+        rows = await self._connection.execute(select(_inbox).where(_inbox.c.line == line).order_by(_inbox.c.seq))
+        return [record(Letter, row) for row in rows]
+
+    async def last_received(self) -> datetime | None:
+        """When anything came in last."""
+        found: datetime | None = (await self._connection.execute(select(func.max(_inbox.c.received_at)))).scalar()
+        return found
 
     async def handled(self, key: str, *, at: datetime, outcome: str, body: dict[str, Any] | None = None) -> bool:
         """Mark a letter as handled; False when somebody did so before."""

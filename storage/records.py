@@ -58,6 +58,7 @@ class Letter:
     seq: int = 0
     tries: int = 0
     due_at: datetime | None = None
+    outcome: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -40,6 +41,18 @@ class Reviews:
         rows = await self._connection.execute(
             select(_reviews).where(_reviews.c.work_id == work_id).order_by(_reviews.c.opened_at)
         )
+        return [_review(row) for row in rows]
+
+    async def opened_since(self, at: datetime) -> list[Review]:
+        """The reviews opened since a moment, the newest first."""
+        rows = await self._connection.execute(
+            select(_reviews).where(_reviews.c.opened_at >= at).order_by(_reviews.c.opened_at.desc())
+        )
+        return [_review(row) for row in rows]
+
+    async def wanting_reasons(self) -> list[Review]:
+        """The reviews whose sender-back still owes a reason."""
+        rows = await self._connection.execute(select(_reviews).where(_reviews.c.reason_wanted_from.is_not(None)))
         return [_review(row) for row in rows]
 
     async def give(self, verdict: Verdict) -> bool:

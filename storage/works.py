@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select, update
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -10,7 +12,7 @@ from storage.records import Work
 from storage.rows import record, values
 from storage.upsert import insert_or_ignore
 
-_works = tables.works
+_works, _outbox = tables.works, tables.outbox
 _BY_ID = select(_works).where(_works.c.id == bindparam("work_id"))
 
 
@@ -34,6 +36,24 @@ class Works:
         )
         row = found.first()
         return record(Work, row) if row else None
+
+    async def channels(self) -> list[tuple[str, str]]:
+        """Team and channel of every work, the newest work's first."""
+        newest = func.max(_works.c.opened_at)
+        rows = await self._connection.execute(
+            select(_works.c.team, _works.c.channel).group_by(_works.c.team, _works.c.channel).order_by(newest.desc())
+        )
+        return [(row.team, row.channel) for row in rows]
+
+    async def threads_spoken_in(self, team: str, channel: str, *, since: datetime) -> list[str]:
+        """The threads of a channel's works in which we had something to say since a moment."""
+        spoken = select(_outbox.c.seq).where(_outbox.c.work_id == _works.c.id, _outbox.c.planned_at >= since).exists()
+        found = await self._connection.execute(
+            select(_works.c.thread_ts)
+            .where(_works.c.team == team, _works.c.channel == channel, _works.c.thread_ts.is_not(None), spoken)
+            .order_by(_works.c.opened_at)
+        )
+        return [str(ts) for ts in found.scalars()]
 
     async def rooted(self, work_id: str, thread_ts: str) -> None:
         """The work's root has its place in Slack now."""

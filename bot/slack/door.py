@@ -66,6 +66,30 @@ class Door:
                 raise Refusal(_UNREADABLE) from problem
             return []
 
+    def read_back(self, shown: Payload, *, team: str, channel: str, edited_too: bool) -> Letter | None:
+        """The letter of a message that Slack shows, the very same that its delivery would have been.
+
+        An edited message counts as it stands now, or not at all: only of one posted while nobody listened is it
+        certain that we did not see what it said first.
+        """
+        if shown.get("subtype") not in _REPLIES or shown.get("user") == self.bot_user:
+            return None
+        if shown.get("edited") and not edited_too:
+            return None
+        event = {**shown, "channel": channel, "edited": None}
+        body = {"type": "event_callback", "team_id": team, "event": event}
+        try:
+            calls_us = self._calls_us().search(str(shown.get("text") or "")) is not None
+            value = self.mention(body, event) if calls_us else self.reply(body, event)
+            return self._letter(value) if value else None
+        except _ODD:
+            log.exception("a message could not be read back", channel=channel)
+            return None
+
+    def seen(self, reaction: Reaction) -> Letter:
+        """The letter of a reaction that was found by looking."""
+        return self._letter(reaction)
+
     def _value(self, body: Payload) -> Request | Reaction | Reason | None:
         if "command" in body:
             return self.command(body)
