@@ -51,11 +51,12 @@ class ModelAnswer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """Which model is asked, under its key in the stack, and for how long at most."""
+    """Which model is asked, under its key in the stack, for how long at most, and for which stage."""
 
     key: str
     model: Model
     timeout_seconds: float
+    stage: str = ""
 
 
 class Models(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
+from bot.metrics import Metrics
 from bot.models.anthropic import AnthropicWire
 from bot.models.clients import Clients, Origin, open_client, origin_of
 from bot.models.errors import AttemptFailed, Code, OptionalField, sentence
@@ -48,6 +50,7 @@ class AssignedModels:
         random: a number between 0 and 1, so that many who failed together do not return together.
         client_factory: opens the client for an origin.
         silence_seconds: how long an answer may pause once its words have begun.
+        metrics: what attempts are counted in.
     """
 
     def __init__(
@@ -58,11 +61,13 @@ class AssignedModels:
         random: Callable[[], float] = random.random,
         client_factory: Callable[[Origin, ssl.SSLContext], httpx.AsyncClient] = open_client,
         silence_seconds: float = _SILENCE,
+        metrics: Metrics | None = None,
     ) -> None:
         self._environment = environment
         self._sleep = sleep
         self._random = random
         self._silence = silence_seconds
+        self._metrics = metrics or Metrics()
         self._clients = Clients(client_factory)
         self._gates: defaultdict[str, Gate] = defaultdict(Gate)
         # What an endpoint turned out not to know, so that the next request spares it.
@@ -95,7 +100,7 @@ class AssignedModels:
             exchange = self._exchange(assignment, prompt, url, secret, without, left=ends - now())
             try:
                 with self._clients.to(origin_of(url)) as client:
-                    answer = await exchange.over(client)
+                    answer = await self._attempt(assignment, exchange, client)
             except AttemptFailed as failed:
                 if failed.without is not None and failed.without not in without:
                     # Asked again without it, once a field; that is a correction and no retry.
@@ -105,6 +110,7 @@ class AssignedModels:
                 wait = pause(faults, jitter=self._random(), asked=failed.retry_after)
                 if not failed.retryable or faults >= ATTEMPTS or wait >= ends - now():
                     raise _model_failed(assignment.key, failed, asked=asked, secret=secret) from None
+                self._metrics.retried(assignment.stage, assignment.key)
                 log.info(
                     "model is asked again", model=assignment.key, code=failed.code, asked=asked, wait=round(wait, 2)
                 )
@@ -112,6 +118,23 @@ class AssignedModels:
                 self._without[model] = without
                 return replace(answer, attempts=asked)
             await self._sleep(wait)
+
+    async def _attempt(self, assignment: Assignment, exchange: Exchange, client: httpx.AsyncClient) -> ModelAnswer:
+        """Ask once, and count it by what came of it."""
+        began, outcome = time.perf_counter(), "broken"
+        try:
+            answer = await exchange.over(client)
+        except AttemptFailed as failed:
+            outcome = failed.code
+            raise
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        else:
+            outcome = "answered"
+            return answer
+        finally:
+            self._metrics.attempted(assignment.stage, assignment.key, outcome, time.perf_counter() - began)
 
     def _exchange(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from enum import StrEnum
 from typing import Any
 
@@ -12,6 +13,8 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.fence import pass_fence
+from bot.metrics import Metrics
 from bot.slack.pace import Pace
 
 _READS = frozenset(
@@ -87,9 +90,10 @@ def build_client(token: str, base_url: str, session: aiohttp.ClientSession) -> A
 class Calls:
     """The Web API behind its pace; at most 64 calls under way."""
 
-    def __init__(self, client: AsyncWebClient, pace: Pace) -> None:
+    def __init__(self, client: AsyncWebClient, pace: Pace, *, metrics: Metrics | None = None) -> None:
         self._client = client
         self.pace = pace
+        self._metrics = metrics or Metrics()
         self._room = asyncio.Semaphore(_ROOM)
 
     @property
@@ -108,17 +112,34 @@ class Calls:
                     raise
 
     async def send(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Make a call whose turn it is. A 429 closes its bucket for as long as Slack says."""
+        """Make a call whose turn it is. A 429 closes its bucket for as long as Slack says. May raise Displaced."""
+        if method not in _READS:
+            await pass_fence()
         try:
             async with self._room:
-                return await self._call(method, arguments)
+                return await self._timed(method, arguments)
         except Exception as problem:  # the SDK lets through whatever a broken reply makes it stumble over
             failed, retry_after = _read_failure(problem)
             if failed.trouble is Trouble.LIMITED:
                 self.pace.close(method, str(arguments.get("channel", "")), retry_after)
+                self._metrics.limited(method, retry_after)
             if failed.trouble is Trouble.UNKNOWN and method in _READS:
                 failed = CallFailed(Trouble.LATER, failed.code)
             raise failed from problem
+
+    async def _timed(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Make the call, and count it by what came of it."""
+        began, outcome = time.perf_counter(), "ok"
+        try:
+            return await self._call(method, arguments)
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        except Exception as problem:
+            outcome = _read_failure(problem)[0].trouble
+            raise
+        finally:
+            self._metrics.called(method, outcome, time.perf_counter() - began)
 
     async def _call(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         given = {name: value for name, value in arguments.items() if value is not None}

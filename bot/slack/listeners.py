@@ -14,6 +14,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.metrics import Kept, Metrics
 from bot.slack.chat import Chat
 from bot.slack.door import CRITIQUE_MODAL, CRITIQUE_SHORTCUT, Door
 from bot.slack.modals import critique_modal
@@ -30,7 +31,13 @@ _NOT_TAKEN = "Your request could not be stored, so nothing was started. Try agai
 
 
 def build_app(
-    *, client: AsyncWebClient, signing_secret: str | None, storage: Database, chat: Chat, door: Callable[[], Door]
+    *,
+    client: AsyncWebClient,
+    signing_secret: str | None,
+    storage: Database,
+    chat: Chat,
+    door: Callable[[], Door],
+    metrics: Metrics | None = None,
 ) -> AsyncApp:
     """The Bolt app: one middleware that keeps what comes in, and listeners that do no more than acknowledge."""
 
@@ -38,13 +45,14 @@ def build_app(
         """Known since the start. Bolt would ask Slack at a delivery, and lose it if Slack had no answer just then."""
         return AuthorizeResult(enterprise_id=None, team_id=door().team, bot_user_id=door().bot_user)
 
+    counted = metrics or Metrics()
     tokenless = AsyncWebClient(base_url=client.base_url, session=client.session, retry_handlers=[])
     tokenless.proxy = None  # and with a token, Bolt would leave `authorize` aside
     app = AsyncApp(client=tokenless, authorize=authorize, signing_secret=signing_secret or "", logger=None)
 
     @app.middleware
     async def keep(req: AsyncBoltRequest, next: Callable[[], Awaitable[Any]]) -> BoltResponse | None:  # noqa: A002  Bolt's word
-        return await keep_then(next, req.body, storage=storage, door=door())
+        return await keep_then(next, req.body, storage=storage, door=door(), metrics=counted)
 
     @app.event(_ANYTHING)
     async def event() -> None:
@@ -77,7 +85,7 @@ async def _acknowledge(ack: AsyncAck) -> None:
 
 
 async def keep_then(
-    next_: Callable[[], Awaitable[Any]], body: dict[str, Any], *, storage: Database, door: Door
+    next_: Callable[[], Awaitable[Any]], body: dict[str, Any], *, storage: Database, door: Door, metrics: Metrics
 ) -> BoltResponse | None:
     """Commit what a delivery asks of us, then go on to the ack; without the commit there is no ack."""
     try:
@@ -87,7 +95,7 @@ async def keep_then(
     try:
         async with asyncio.timeout(_IN_TIME) as limit:
             for letter in letters:
-                await _keep(letter, storage, limit)
+                await _keep(letter, storage, limit, metrics)
     except Exception:
         log.exception("the inbox could not be written; not acknowledged")
         return _ephemeral(_NOT_TAKEN) if "command" in body else BoltResponse(status=503, body="not stored")
@@ -95,13 +103,18 @@ async def keep_then(
     return None
 
 
-async def _keep(letter: Letter, storage: Database, limit: asyncio.Timeout) -> None:
+async def _keep(letter: Letter, storage: Database, limit: asyncio.Timeout, metrics: Metrics) -> None:
     """Commit a letter in time. Once the commit has begun, only its outcome can tell what to answer."""
     if letter.kind == "reason" and not await _is_wanted(letter, storage):
         return
-    async with storage.transaction() as saved:
-        await saved.inbox.put(letter)
-        limit.reschedule(None)
+    outcome = Kept.FAILED
+    try:
+        async with storage.transaction(alone=False) as saved:
+            is_new = await saved.inbox.put(letter)
+            limit.reschedule(None)
+        outcome = Kept.NEW if is_new else Kept.KNOWN
+    finally:
+        metrics.kept(letter.kind, outcome)
 
 
 async def _is_wanted(letter: Letter, storage: Database) -> bool:

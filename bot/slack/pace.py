@@ -67,6 +67,11 @@ class _Bucket:
         self._fill(now)
         return 0.0 if self._calls >= _NEARLY else (1 - self._calls) * 60 / self._limit.per_minute
 
+    def narrow(self, limit: Limit) -> None:
+        """Another limit from now on; what was saved up stays, as far as it has room."""
+        self._limit = limit
+        self._calls = min(self._calls, float(limit.burst))
+
     def take(self) -> None:
         self._calls -= 1
 
@@ -80,6 +85,10 @@ class _Bucket:
         return not self.line.locked() and not self.wait(now) and self._calls >= self._limit.burst * SPARE_SHARE
 
 
+def _nobody(_method: str, _seconds: float) -> None:
+    """Hears of waits until somebody else does."""
+
+
 class Pace:
     """Whose turn it is to call Slack: a bucket a method, and for posts another one a channel."""
 
@@ -87,17 +96,38 @@ class Pace:
         self._tick = tick
         self._sleep = sleep
         self._made: dict[tuple[str, str], _Bucket] = {}
+        self._processes = 1
+        self._on_wait: Callable[[str, float], None] = _nobody
+
+    def on_wait(self, told: Callable[[str, float], None]) -> None:
+        """Tell somebody of each wait for a turn: the method, and for how many seconds."""
+        self._on_wait = told
+
+    def share(self, processes: int) -> None:
+        """So many processes call Slack for one workspace: each keeps to its share of the limits."""
+        if processes != self._processes:
+            self._processes = processes
+            for (method, channel), bucket in self._made.items():
+                bucket.narrow(self._limit(method, channel))
+
+    def _limit(self, method: str, channel: str) -> Limit:
+        whole = PER_CHANNEL[method] if channel else LIMITS.get(method, _TIER_3)
+        return Limit(per_minute=whole.per_minute / self._processes, burst=max(1, whole.burst // self._processes))
 
     async def turn(self, method: str, channel: str = "") -> bool:
         """Wait for the turn of a call that is owed; True if that took time, so that what was read may be old."""
-        waited = False
-        for bucket in self._buckets(method, channel):
-            waited = waited or bucket.line.locked()
-            async with bucket.line:
-                while (wait := bucket.wait(self._tick())) > 0:
-                    waited = True
-                    await self._sleep(wait)
-                bucket.take()
+        waited, began = False, self._tick()
+        try:
+            for bucket in self._buckets(method, channel):
+                waited = waited or bucket.line.locked()
+                async with bucket.line:
+                    while (wait := bucket.wait(self._tick())) > 0:
+                        waited = True
+                        await self._sleep(wait)
+                    bucket.take()
+        finally:
+            if waited:
+                self._on_wait(method, self._tick() - began)
         return waited
 
     def spare(self, method: str, channel: str = "") -> bool:
@@ -116,13 +146,13 @@ class Pace:
 
     def _buckets(self, method: str, channel: str) -> list[_Bucket]:
         """The narrowest bucket first."""
-        buckets = [self._bucket(method, "", LIMITS.get(method, _TIER_3))]
+        buckets = [self._bucket(method, "")]
         if method in PER_CHANNEL and channel:
-            buckets.insert(0, self._bucket(method, channel, PER_CHANNEL[method]))
+            buckets.insert(0, self._bucket(method, channel))
         return buckets
 
-    def _bucket(self, method: str, channel: str, limit: Limit) -> _Bucket:
+    def _bucket(self, method: str, channel: str) -> _Bucket:
         key = (method, channel)
         if key not in self._made:
-            self._made[key] = _Bucket(limit, self._tick())
+            self._made[key] = _Bucket(self._limit(method, channel), self._tick())
         return self._made[key]

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.signature import SignatureVerifier
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+
+from bot.metrics import Delivered, Metrics
+from bot.metrics_now import page
+from bot.readiness import Health
+from handlers.ports import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -24,16 +35,38 @@ _LOOK_EVERY = 10.0
 _MISSES = 2
 _LARGEST_BODY = 2 * 1024 * 1024
 
-Ready = Callable[[], Awaitable[dict[str, str]]]
-"""What is not ready, by name, each with a sentence; empty when all is."""
+_HTTP_OK = 200
+_KIND_OF_ENVELOPE = {"events_api": "event", "slash_commands": "command", "interactive": "interaction"}
+
+Look = Callable[[], Awaitable[Health]]
+"""How this process is, looked at anew."""
+
+
+class _Handler(AsyncSocketModeHandler):
+    """Bolt's, with each delivery timed to its acknowledgement."""
+
+    def __init__(self, app: AsyncApp, app_token: str, metrics: Metrics) -> None:
+        super().__init__(app, app_token)
+        self._metrics = metrics
+
+    async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
+        began, outcome = time.perf_counter(), Delivered.BROKEN
+        try:
+            said = await run_async_bolt_app(self.app, req)
+            await send_async_response(client, req, said, time.time())
+            outcome = Delivered.ACKNOWLEDGED if said.status == _HTTP_OK else Delivered.NOT_ACKNOWLEDGED
+        finally:
+            kind = _KIND_OF_ENVELOPE.get(req.type, "other")
+            self._metrics.delivered(kind, outcome, time.perf_counter() - began)
 
 
 class SocketMode:
     """A connection to Slack that is made anew when it has silently died."""
 
-    def __init__(self, app: AsyncApp, app_token: str) -> None:
+    def __init__(self, app: AsyncApp, app_token: str, *, metrics: Metrics | None = None) -> None:
         self._app, self._app_token = app, app_token
-        self._handler: AsyncSocketModeHandler | None = None
+        self._metrics = metrics or Metrics()
+        self._handler: _Handler | None = None
 
     async def is_connected(self) -> bool:
         handler = self._handler
@@ -69,7 +102,7 @@ class SocketMode:
             await self._close()
 
     async def _connect(self) -> None:
-        self._handler = AsyncSocketModeHandler(self._app, self._app_token)
+        self._handler = _Handler(self._app, self._app_token, self._metrics)
         await self._handler.connect_async()  # type: ignore[no-untyped-call]  # slack_bolt gives it no types
         log.info("connected to slack", mode="socket")
 
@@ -83,14 +116,29 @@ class SocketMode:
             log.info("the old connection did not close well", cause=type(problem).__name__)
 
 
-def http_app(app: AsyncApp | None, *, signing_secret: str | None, ready: Ready) -> Starlette:
-    """`POST /slack/events` for all that Slack sends, and what a balancer asks."""
+def http_app(
+    app: AsyncApp | None,
+    *,
+    signing_secret: str | None,
+    look: Look | None = None,
+    metrics: Metrics | None = None,
+    now: Clock = lambda: datetime.now(UTC),
+    ready: Any = None,
+) -> Starlette:
+    """What a balancer and Prometheus ask, and with an app `POST /slack/events` for all that Slack sends."""
+    if look is None:
+
+        async def look() -> Health:
+            return Health(missing=await ready())
+
+    metrics = metrics or Metrics()
     routes = [
         Route("/healthz", _healthy, methods=["GET"]),
-        Route("/readyz", _readiness(ready), methods=["GET"]),
+        Route("/readyz", _readiness(look), methods=["GET"]),
+        Route("/metrics", _metrics(look, metrics, now), methods=["GET"]),
     ]
     if app is not None and signing_secret:
-        routes.append(Route("/slack/events", _events(app, signing_secret), methods=["POST"]))
+        routes.append(Route("/slack/events", _events(app, signing_secret, metrics), methods=["POST"]))
     return Starlette(routes=routes)
 
 
@@ -98,27 +146,52 @@ async def _healthy(_: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-def _readiness(ready: Ready) -> Callable[[Request], Awaitable[Response]]:
+def _readiness(look: Look) -> Callable[[Request], Awaitable[Response]]:
     async def answer(_: Request) -> Response:
-        missing = await ready()
-        return JSONResponse({"ready": not missing, "missing": missing}, status_code=503 if missing else 200)
+        health = await look()
+        said = {"ready": health.is_ready, "missing": health.missing, "warnings": health.warnings}
+        return JSONResponse(said, status_code=200 if health.is_ready else 503)
 
     return answer
 
 
-def _events(app: AsyncApp, signing_secret: str) -> Callable[[Request], Awaitable[Response]]:
+def _metrics(look: Look, metrics: Metrics, now: Clock) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(_: Request) -> Response:
+        return Response(page(metrics, await look(), now=now()), media_type=CONTENT_TYPE_LATEST)
+
+    return answer
+
+
+def _events(app: AsyncApp, signing_secret: str, metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
     handler = AsyncSlackRequestHandler(app)
     verifier = SignatureVerifier(signing_secret)
 
-    async def receive(request: Request) -> Response:
+    async def receive(request: Request) -> tuple[str, Delivered, Response]:
         body = await _body_of(request)
         if body is None:
-            return PlainTextResponse("too large", status_code=413)
+            return "other", Delivered.TOO_LARGE, PlainTextResponse("too large", status_code=413)
         if not _is_signed(verifier, body, request):
-            return PlainTextResponse("not signed by Slack", status_code=401)
-        return await handler.handle(request)
+            return "other", Delivered.NOT_SIGNED, PlainTextResponse("not signed by Slack", status_code=401)
+        said = await handler.handle(request)
+        outcome = Delivered.ACKNOWLEDGED if said.status_code == _HTTP_OK else Delivered.NOT_ACKNOWLEDGED
+        return _kind_of(request, body), outcome, said
 
-    return receive
+    async def timed(request: Request) -> Response:
+        began, kind, outcome = time.perf_counter(), "other", Delivered.BROKEN
+        try:
+            kind, outcome, said = await receive(request)
+            return said
+        finally:
+            metrics.delivered(kind, outcome, time.perf_counter() - began)
+
+    return timed
+
+
+def _kind_of(request: Request, body: bytes) -> str:
+    """What Slack sent: events are JSON, all else is a form, whose payload says what was done with the mouse."""
+    if request.headers.get("content-type", "").startswith("application/json"):
+        return "event"
+    return "interaction" if body.startswith(b"payload=") else "command"
 
 
 async def _body_of(request: Request) -> bytes | None:

@@ -15,6 +15,7 @@ import pytest
 from slack_bolt.response import BoltResponse
 from structlog.testing import capture_logs
 
+from bot.metrics import Metrics
 from bot.slack import listeners
 from bot.slack.chat import Chat
 from bot.slack.door import Door
@@ -64,7 +65,7 @@ async def keys(storage: Database) -> list[str]:
 
 async def takes(body: Payload, storage: Database, kept_in: Database | None = None) -> tuple[Ack, BoltResponse | None]:
     ack = Ack(kept_in or storage)
-    return ack, await keep_then(ack, body, storage=storage, door=door())
+    return ack, await keep_then(ack, body, storage=storage, door=door(), metrics=Metrics())
 
 
 class Blocking:
@@ -75,7 +76,7 @@ class Blocking:
         self.reached, self.go_on = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Saved]:
+    async def transaction(self, **_: bool) -> AsyncIterator[Saved]:
         if self._before:
             await self._wait()
         async with self._storage.transaction() as saved:
@@ -92,7 +93,7 @@ class Broken:
     """A storage on a full disk."""
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Saved]:
+    async def transaction(self, **_: bool) -> AsyncIterator[Saved]:
         raise OSError("database or disk is full")
         yield
 
@@ -130,7 +131,7 @@ async def test_nothing_is_acknowledged_before_the_commit(storage: Database, what
     blocking = Blocking(storage, before=False)
     ack = Ack(storage)
     keeping = asyncio.create_task(
-        keep_then(ack, WHOLE[what], storage=cast("Database", blocking), door=door()),
+        keep_then(ack, WHOLE[what], storage=cast("Database", blocking), door=door(), metrics=Metrics()),
     )
     await blocking.reached.wait()
     await asyncio.sleep(0.01)
@@ -181,7 +182,9 @@ async def test_once_the_commit_has_begun_its_outcome_is_waited_for(
     monkeypatch.setattr(listeners, "_IN_TIME", 0.05)
     blocking = Blocking(storage, before=False)
     ack = Ack(storage)
-    keeping = asyncio.create_task(keep_then(ack, command(), storage=cast("Database", blocking), door=door()))
+    keeping = asyncio.create_task(
+        keep_then(ack, command(), storage=cast("Database", blocking), door=door(), metrics=Metrics())
+    )
     await blocking.reached.wait()
     await asyncio.sleep(0.1)
     assert not keeping.done()  # nobody is told that nothing was started: it is stored

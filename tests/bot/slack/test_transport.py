@@ -15,37 +15,43 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from prometheus_client import CONTENT_TYPE_LATEST
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
+from bot.metrics import Metrics
+from bot.readiness import Health
 from bot.slack import transport
 from bot.slack.chat import Chat
 from bot.slack.door import Door
 from bot.slack.listeners import build_app
 from bot.slack.transport import SocketMode, http_app, serve
 from storage.database import Database
-from tests.bot.slack.payloads import command, delivery, mention, reaction
+from storage.gauges import Gauges
+from tests.bot.slack.payloads import click, command, delivery, mention, reaction
 from tests.fakes import open_database, until
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 NOW = datetime(2026, 11, 3, 14, 32, tzinfo=UTC)
 
 
-class Ready:
-    def __init__(self) -> None:
-        self.missing: dict[str, str] = {}
+class Look:
+    """How the process is, as a test says."""
 
-    async def __call__(self) -> dict[str, str]:
-        return self.missing
+    def __init__(self) -> None:
+        self.health = Health(gauges=Gauges())
+
+    async def __call__(self) -> Health:
+        return self.health
 
 
 class House:
     """The HTTP door, its inbox, and a client that may sign as Slack does."""
 
-    def __init__(self, web: Starlette, storage: Database, ready: Ready) -> None:
-        self.storage, self.ready = storage, ready
+    def __init__(self, web: Starlette, storage: Database, look: Look, metrics: Metrics) -> None:
+        self.storage, self.look, self.metrics = storage, look, metrics
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=web), base_url="http://countersign.test")
 
     async def posts(self, body: bytes, **headers: str | bytes) -> httpx.Response:
@@ -54,6 +60,12 @@ class House:
 
     async def signed(self, body: bytes, kind: str = "application/json") -> httpx.Response:
         return await self.posts(body, content_type=kind, **signature(body))
+
+    def counted(self, kind: str, outcome: str) -> float | None:
+        """Deliveries of a kind that met this outcome."""
+        return self.metrics.registry.get_sample_value(
+            "countersign_deliveries_total", {"kind": kind, "outcome": outcome}
+        )
 
     async def kept(self) -> int:
         async with self.storage.reading() as saved:
@@ -78,11 +90,17 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         door = Door(bot_user="UBOT", prefix="", means_something=lambda _: True, now=lambda: NOW)
 
         nowhere = AsyncWebClient(token="xoxb-none", base_url="http://127.0.0.1:9/")  # nobody answers auth.test there
+        look, metrics = Look(), Metrics()
         app = build_app(
-            client=nowhere, signing_secret=SECRET, storage=storage, chat=cast("Chat", None), door=lambda: door
+            client=nowhere,
+            signing_secret=SECRET,
+            storage=storage,
+            chat=cast("Chat", None),
+            door=lambda: door,
+            metrics=metrics,
         )
-        ready = Ready()
-        opened = House(http_app(app, signing_secret=SECRET, ready=ready), storage, ready)
+        web = http_app(app, signing_secret=SECRET, look=look, metrics=metrics, now=lambda: NOW)
+        opened = House(web, storage, look, metrics)
         async with opened.client:
             yield opened
 
@@ -207,24 +225,86 @@ async def test_other_ways_and_other_paths_are_not_there(house: House) -> None:
 async def test_a_balancer_hears_whether_we_live_and_what_keeps_us_from_working(house: House) -> None:
     assert (await house.client.get("/healthz")).text == "ok"
     reply = await house.client.get("/readyz")
-    assert (reply.status_code, reply.json()) == (200, {"ready": True, "missing": {}})
-    house.ready.missing = {"slack": "There is no Socket Mode connection to Slack."}
+    assert (reply.status_code, reply.json()) == (200, {"ready": True, "missing": {}, "warnings": {}})
+    house.look.health = Health(missing={"slack": "There is no Socket Mode connection to Slack."})
     assert (await house.client.get("/healthz")).status_code == 200
     reply = await house.client.get("/readyz")
     assert reply.status_code == 503
-    assert reply.json()["missing"] == house.ready.missing
+    assert reply.json() == {"ready": False, "missing": house.look.health.missing, "warnings": {}}
+
+
+async def test_what_is_wrong_elsewhere_is_told_without_sending_deliveries_away(house: House) -> None:
+    house.look.health = Health(warnings={"outbox": "A message to Slack has waited for 7 min."})
+    reply = await house.client.get("/readyz")
+    assert (reply.status_code, reply.json()["ready"]) == (200, True)
+    assert reply.json()["warnings"] == house.look.health.warnings
+
+
+async def test_each_delivery_is_counted_by_what_it_was_and_what_became_of_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = "application/x-www-form-urlencoded"
+    await house.signed(BODY)
+    await house.signed(urlencode(command()).encode(), form)
+    await house.signed(urlencode({"payload": json.dumps(click())}).encode(), form)
+    await house.posts(BODY)
+    await house.client.post("/slack/events", content=b"x" * (2 * 1024 * 1024 + 1))
+    for kind in ("event", "command", "interaction"):
+        assert house.counted(kind, "acknowledged") == 1
+        assert house.metrics.registry.get_sample_value("countersign_ack_seconds_count", {"kind": kind}) == 1
+    assert house.counted("other", "not_signed") == house.counted("other", "too_large") == 1
+
+    monkeypatch.setattr(house.storage, "transaction", lambda **_: 1 / 0)
+    await house.signed(json.dumps(delivery(reaction())).encode())
+    assert house.counted("event", "not_acknowledged") == 1
+    assert house.metrics.registry.get_sample_value("countersign_ack_seconds_count", {"kind": "event"}) == 1
+
+
+async def test_what_comes_again_or_is_not_stored_is_told_from_what_is_new(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        await house.signed(BODY)
+    monkeypatch.setattr(house.storage, "transaction", lambda **_: 1 / 0)
+    reply = await house.signed(urlencode(command()).encode(), "application/x-www-form-urlencoded")
+    assert "nothing was started" in reply.json()["text"]
+    letters = {
+        outcome: house.metrics.registry.get_sample_value(
+            "countersign_letters_kept_total", {"kind": "request", "outcome": outcome}
+        )
+        for outcome in ("new", "known", "failed")
+    }
+    assert letters == {"new": 1, "known": 2, "failed": 1}
+
+
+async def test_prometheus_reads_what_was_counted_and_what_is_open(house: House) -> None:
+    await house.signed(BODY)
+    reply = await house.client.get("/metrics")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == CONTENT_TYPE_LATEST
+    assert 'countersign_deliveries_total{kind="event",outcome="acknowledged"} 1.0' in reply.text
+    assert "countersign_database_up 1.0" in reply.text
+    house.look.health = Health(missing={"database": "It does not answer."})
+    reply = await house.client.get("/metrics")
+    assert reply.status_code == 200
+    assert "countersign_database_up 0.0" in reply.text
+    assert 'countersign_deliveries_total{kind="event",outcome="acknowledged"} 1.0' in reply.text
+
+
+def _app(app: AsyncApp | None, secret: str | None) -> Starlette:
+    return http_app(app, signing_secret=secret, look=Look(), metrics=Metrics(), now=lambda: NOW)
 
 
 @pytest.mark.parametrize("secret", [None, ""])
 async def test_without_a_secret_there_is_no_door(secret: str | None) -> None:
-    web = http_app(cast("AsyncApp", object()), signing_secret=secret, ready=Ready())
+    web = _app(cast("AsyncApp", object()), secret)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=web), base_url="http://countersign.test") as client:
         assert (await client.post("/slack/events", content=BODY)).status_code == 404
 
 
 async def test_serving_ends_when_told_and_frees_its_port(unused_tcp_port: int) -> None:
     for _ in range(2):
-        serving = asyncio.create_task(serve(http_app(None, signing_secret=None, ready=Ready()), unused_tcp_port))
+        serving = asyncio.create_task(serve(_app(None, None), unused_tcp_port))
         async with httpx.AsyncClient() as client:
             reply = None
             while reply is None:
@@ -259,7 +339,7 @@ class Handlers:
         self.made: list[Any] = []
         self._connects = list(connects)
 
-    def __call__(self, _app: AsyncApp, _token: str) -> Any:
+    def __call__(self, _app: AsyncApp, _token: str, _metrics: Metrics) -> Any:
         outer, outcome = self, self._connects.pop(0) if self._connects else None
 
         class Handler:
@@ -293,7 +373,7 @@ async def stop(task: asyncio.Task[None]) -> None:
 @pytest.mark.usefixtures("hasty")
 async def test_a_connection_that_silently_died_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     handlers = Handlers()
-    monkeypatch.setattr(transport, "AsyncSocketModeHandler", handlers)
+    monkeypatch.setattr(transport, "_Handler", handlers)
     socket = SocketMode(cast("AsyncApp", None), "xapp")
     assert not await socket.is_connected()
     task = asyncio.create_task(socket.run())
@@ -312,7 +392,7 @@ async def test_a_connection_that_silently_died_is_replaced(monkeypatch: pytest.M
 @pytest.mark.parametrize("fault", ["raises", "no session"])
 async def test_a_client_that_cannot_tell_counts_as_dead(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     handlers = Handlers()
-    monkeypatch.setattr(transport, "AsyncSocketModeHandler", handlers)
+    monkeypatch.setattr(transport, "_Handler", handlers)
     socket = SocketMode(cast("AsyncApp", None), "xapp")
     task = asyncio.create_task(socket.run())
     await until(lambda: bool(handlers.made))
@@ -328,7 +408,7 @@ async def test_a_client_that_cannot_tell_counts_as_dead(monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("hasty")
 async def test_one_bad_look_alone_replaces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     handlers = Handlers()
-    monkeypatch.setattr(transport, "AsyncSocketModeHandler", handlers)
+    monkeypatch.setattr(transport, "_Handler", handlers)
     looks: list[bool] = []
 
     async def wavers(_: SocketMode) -> bool:
@@ -351,7 +431,7 @@ async def test_a_refused_connection_is_tried_again_later(monkeypatch: pytest.Mon
         pauses.append(seconds)
         await sleep(0.001)
 
-    monkeypatch.setattr(transport, "AsyncSocketModeHandler", handlers)
+    monkeypatch.setattr(transport, "_Handler", handlers)
     monkeypatch.setattr("bot.slack.transport.asyncio.sleep", skip)
     socket = SocketMode(cast("AsyncApp", None), "xapp")
     task = asyncio.create_task(socket.run())
