@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -141,6 +142,21 @@ def set_up_logging(settings: Settings, *, stack: Stack | None = None, stream: Te
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+@contextmanager
+def about(
+    *,
+    letter: str | None = None,
+    work: str | None = None,
+    run: str | None = None,
+    stage: str | None = None,
+    slot: str | None = None,
+) -> Iterator[None]:
+    """Every line written inside, and in tasks begun inside, names these; whoever takes a subject up says so once."""
+    named = {"letter": letter, "work": work, "run": run, "stage": stage, "slot": slot}
+    with structlog.contextvars.bound_contextvars(**{name: key for name, key in named.items() if key is not None}):
+        yield
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -295,3 +296,67 @@ def test_setting_up_twice_writes_once() -> None:
     log = Log("json")
     structlog.stdlib.get_logger("bot").info("once")
     assert len(log.lines) == 1
+
+
+# What a line is about
+
+
+def say(word: str) -> None:
+    structlog.stdlib.get_logger("bot").info(word)
+
+
+SUBJECTS = {"letter": "command/spirou", "work": "w-palombia", "run": "r-hop", "stage": "draft", "slot": "r-hop/card"}
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_every_line_written_about_something_names_it(form: str) -> None:
+    log = Log(form)
+    with logs.about(**SUBJECTS):
+        say("inside")
+        logging.getLogger("a.library").warning("inside, too")
+    say("outside")
+    ours, theirs, outside = log.lines
+    if form == "json":
+        assert SUBJECTS.items() <= json.loads(ours).items()
+        assert SUBJECTS.items() <= json.loads(theirs).items()
+    for name, key in SUBJECTS.items():
+        assert key in ours
+        assert key in theirs
+        assert name not in json.loads(outside) if form == "json" else key not in outside
+
+
+async def test_a_task_begun_about_something_goes_on_naming_it_and_others_do_not() -> None:
+    log, go_on = Log("json"), asyncio.Event()
+
+    async def later(word: str) -> None:
+        await go_on.wait()
+        say(word)
+
+    before = asyncio.create_task(later("begun before"))
+    with logs.about(run="r-hop"):
+        within = asyncio.create_task(later("begun within"))
+    go_on.set()
+    await asyncio.gather(before, within)
+    assert {line["event"]: line.get("run") for line in log.records} == {"begun before": None, "begun within": "r-hop"}
+
+
+def test_what_is_nested_adds_to_what_is_around_it_and_takes_its_own_away() -> None:
+    log = Log("json")
+    with logs.about(work="w-palombia"):
+        with logs.about(slot="r-hop/card"):
+            say("both")
+        say("one")
+    both, one = log.records
+    assert (both["work"], both["slot"], one["work"], "slot" in one) == (
+        "w-palombia",
+        "r-hop/card",
+        "w-palombia",
+        False,
+    )
+
+
+def test_a_secret_in_what_a_line_is_about_is_taken_out_like_any_other() -> None:
+    log = Log("json")
+    with logs.about(letter=CANARIES["SLACK_BOT_TOKEN"]):
+        say("inside")
+    assert CANARIES["SLACK_BOT_TOKEN"] not in log.text

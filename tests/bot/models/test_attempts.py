@@ -7,6 +7,7 @@ import math
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -22,6 +23,7 @@ from handlers.errors import ModelFailed
 from handlers.ports import Assignment, ModelAnswer
 from handlers.stack import Model
 from tests.bot.models.conftest import PROMPT, Asking
+from tests.fakes import until
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -305,3 +307,31 @@ async def test_a_connection_that_fails_is_told_in_plain_words(fault: Exception, 
     await models.aclose()
     assert (failed.value.code, failed.value.sentence) == (code, sentence)
     assert failed.value.__cause__ is None
+
+
+async def test_each_attempt_is_counted_by_stage_model_and_what_came_of_it(asking: Asking) -> None:
+    asking.endpoint.answers = one_by_one(
+        Reply(status=503), Reply(text="half", fault=Fault.CUT_BEFORE_FINISH), Reply(text="whole")
+    )
+    await asking.models.ask(replace(asking.assignment(), stage="critique"), PROMPT)
+    of = {"stage": "critique", "model": "fast"}
+
+    def counted(name: str, **labels: str) -> float | None:
+        return asking.models._metrics.registry.get_sample_value(f"countersign_model_{name}", of | labels)
+
+    for outcome in ("http_5xx", "cut", "answered"):
+        assert counted("attempts_total", outcome=outcome) == 1
+    assert counted("retries_total") == 2
+    assert counted("seconds_count") == 1
+
+
+async def test_an_attempt_that_is_called_off_is_counted_as_such(asking: Asking) -> None:
+    asking.endpoint.answers = lambda _: Reply(fault=Fault.HANG_BEFORE_BYTES)
+    call = asyncio.create_task(asking.models.ask(replace(asking.assignment(), stage="draft"), PROMPT))
+    await until(lambda: bool(asking.endpoint.requests))
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    labels = {"stage": "draft", "model": "fast", "outcome": "cancelled"}
+    registry = asking.models._metrics.registry
+    assert registry.get_sample_value("countersign_model_attempts_total", labels) == 1

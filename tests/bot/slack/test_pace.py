@@ -139,3 +139,28 @@ async def test_a_clock_that_goes_back_gives_nothing_away_and_stops_nothing(pace:
     await moments(pace, time, "chat.postMessage", 6, "C0LAUNCH")
     time.now -= 100
     assert (await moments(pace, time, "chat.postMessage", 1, "C0LAUNCH"))[0] <= 101
+
+
+async def test_each_wait_for_a_turn_is_told_with_its_seconds(pace: Pace, time: SlowMotion) -> None:
+    told: list[tuple[str, float]] = []
+    pace.on_wait(lambda method, seconds: told.append((method, round(seconds, 3))))
+    await moments(pace, time, "chat.postMessage", 6, "C0LAUNCH")
+    assert told == []
+    await moments(pace, time, "chat.postMessage", 2, "C0LAUNCH")
+    assert told == [("chat.postMessage", 1.0), ("chat.postMessage", 1.0)]
+
+
+async def test_who_gives_up_waiting_has_waited(pace: Pace, time: SlowMotion) -> None:
+    told: list[str] = []
+    pace.on_wait(lambda method, _: told.append(method))
+    pace.close("users.info", "", 3_600)
+
+    async def never_wakes(_: float) -> None:
+        await asyncio.Event().wait()
+
+    pace._sleep = never_wakes
+    waiting = asyncio.create_task(pace.turn("users.info"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert told == ["users.info"]
