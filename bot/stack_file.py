@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -211,6 +211,7 @@ class LiveStack:
         # Read between two looks: a file written meanwhile differs from `before` and is read again.
         self._known = before + _signature(self._watched[1:])
         self._unsettled: Signature | None = None
+        self.problems: Sequence[Finding] = ()  # of the file as it lies there, if that cannot be used
         self._callbacks: list[OnChange] = []
 
     @property
@@ -243,6 +244,7 @@ class LiveStack:
             loaded = await asyncio.to_thread(read_stack, self.path)
         except StackErrors as errors:
             self._remember(seen, errors.watched)
+            self.problems = errors.errors
             _log.error(
                 "The changed stack file cannot be used; the old stack stays in use.",
                 path=str(self.path),
@@ -252,6 +254,7 @@ class LiveStack:
         if await asyncio.to_thread(_signature, self._watched) != seen:
             return  # written while it was read: what was read may be half a file
         self._remember(seen, loaded.watched)
+        self.problems = ()
         await self._replace(loaded)
 
     def _remember(self, seen: Signature, watched: tuple[Path, ...]) -> None:

@@ -19,6 +19,7 @@ from storage.inbox import Inbox
 from storage.ledger import Ledger
 from storage.marks import Marks
 from storage.outbox import Outbox
+from storage.records import Run
 from storage.reviews import Reviews
 from storage.runs import Runs
 from storage.works import Works
@@ -56,15 +57,16 @@ _inside: ContextVar[_Inside | None] = ContextVar("inside a transaction", default
 class Saved:
     """What one transaction sees: everything the bot remembers, by subject.
 
-    `errands` is what it leaves for somebody to attend to.
+    `errands` is what it leaves for somebody to attend to, `ended` the runs it ended.
     """
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
         self.errands: Errands = {}
+        self.ended: list[Run] = []
         self.inbox = Inbox(connection, self.errands)
         self.works = Works(connection)
-        self.runs = Runs(connection, self.errands)
+        self.runs = Runs(connection, self.errands, self.ended)
         self.answers = Answers(connection)
         self.outbox = Outbox(connection, self.errands)
         self.reviews = Reviews(connection)
@@ -98,6 +100,7 @@ class Database:
         )
         self._writers = Writers(self._writing) if self.is_sqlite else None
         self._wakes: dict[Subject, list[Callable[[], None]]] = {}
+        self._followers: list[Callable[[Run], None]] = []
         self.carry: Carry | None = None
         self.transactions = 0
 
@@ -109,6 +112,10 @@ class Database:
     def on_errand(self, subject: Subject, wake: Callable[[], None]) -> None:
         """Call `wake` after each commit that left such an errand; losing a call costs time, never work."""
         self._wakes.setdefault(subject, []).append(wake)
+
+    def on_ended(self, follow: Callable[[Run], None]) -> None:
+        """Tell somebody of each run this process ended, after the commit that ended it."""
+        self._followers.append(follow)
 
     async def __aenter__(self) -> Self:
         return self
@@ -148,6 +155,9 @@ class Database:
         for subject in {errand.subject: None for errand in saved.errands}:
             for wake in self._wakes.get(subject, ()):
                 wake()
+        for run in saved.ended:
+            for follow in self._followers:
+                follow(run)
 
     def _refuse_another_within(self) -> _Inside | None:
         """Whoever waited for a second transaction inside a first would wait for themselves, and all others with them.

@@ -26,9 +26,10 @@ def _run(row: Row[Any]) -> Run:
 class Runs:
     """Runs by id, by request, by work; every change of state is a compare-and-set."""
 
-    def __init__(self, connection: AsyncConnection, errands: Errands) -> None:
+    def __init__(self, connection: AsyncConnection, errands: Errands, ended: list[Run]) -> None:
         self._connection = connection
         self._errands = errands
+        self._ended = ended
 
     async def add(self, run: Run) -> bool:
         """Put a run in line; False when its request already made one."""
@@ -83,8 +84,11 @@ class Runs:
             update(_runs)
             .where(_runs.c.id == run.id, _runs.c.epoch == run.epoch, _runs.c.state == RunState.RUNNING)
             .values(state=state, ended_at=at, **facts)
+            .returning(_runs)
         )
-        return done.rowcount == 1
+        row = done.first()
+        self._ended += [_run(row)] if row else []
+        return row is not None
 
     async def note_facts(self, run: Run, **facts: Any) -> None:
         """Remember facts about a running run, while it is ours."""
@@ -104,7 +108,8 @@ class Runs:
         if row is None:
             return None
         self._errands[Errand(Subject.WORK, row.work_id)] = None
-        return _run(row)
+        self._ended.append(ended := _run(row))
+        return ended
 
     async def back_in_line(self, *, only: str | None = None, of: str | None = None) -> list[str]:
         """Runs that were running when a process died wait again: all, one that is parked, or those of one work."""

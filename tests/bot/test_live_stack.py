@@ -80,6 +80,20 @@ async def test_a_bad_file_is_logged_with_its_findings_and_the_old_stack_stays(fi
     assert models(live) == ["owl"]
 
 
+async def test_what_is_wrong_with_the_file_can_be_asked_for_until_it_is_mended(file: Path) -> None:
+    live = LiveStack(file)
+    assert live.problems == ()
+    file.write_text("models = 3")
+    await looks(live)
+    assert live.problems
+    await looks(live)
+    assert live.problems
+    file.write_text(HARE)
+    await looks(live)
+    assert live.problems == ()
+    assert models(live) == ["hare"]
+
+
 async def test_a_removed_file_leaves_the_old_stack_and_a_new_one_is_taken(file: Path) -> None:
     live = LiveStack(file)
     file.unlink()

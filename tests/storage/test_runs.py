@@ -158,3 +158,38 @@ async def test_the_last_attempts_context_is_the_one_that_is_kept(house: Database
             await saved.runs.keep_context(context(prompt))
     async with house.reading() as saved:
         assert await saved.runs.context("r-hop") == context("second try")
+
+
+async def test_each_run_that_ends_is_told_once_it_is_committed_and_as_it_ended(house: Database) -> None:
+    told: list[Run] = []
+    house.on_ended(told.append)
+    async with house.transaction() as saved:
+        await saved.runs.add(run("r1"))
+        await saved.runs.add(run("r2", stage="final"))
+        begun = await saved.runs.begin("r1", at=at(1))
+        assert begun
+    async with house.transaction() as saved:
+        assert await saved.runs.leave(begun, RunState.ANSWERED, at=at(2), model="fast", cost_usd=0.25)
+        assert not await saved.runs.leave(begun, RunState.FAILED, at=at(2))
+        await saved.runs.cancel("r2", by="U0ANN", at=at(3))
+        assert told == []
+    assert [(one.id, one.state, one.model, one.cost_usd, one.ended_at) for one in told] == [
+        ("r1", RunState.ANSWERED, "fast", 0.25, at(2)),
+        ("r2", RunState.CANCELLED, None, None, at(3)),
+    ]
+
+
+async def test_what_was_rolled_back_did_not_end(house: Database) -> None:
+    told: list[Run] = []
+    house.on_ended(told.append)
+    async with house.transaction() as saved:
+        await saved.runs.add(run("r1"))
+
+    async def fails() -> None:
+        async with house.transaction() as saved:
+            await saved.runs.cancel("r1", by="U0ANN", at=at(1))
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="full"):
+        await fails()
+    assert told == []
