@@ -12,6 +12,7 @@ from handlers.recheck import NotYet, differs, lapsed, situation
 from handlers.repair import Told, told_already
 from handlers.stack import ReviewRules, Stack
 from handlers.verdicts import LAPSED, remember, tell_why
+from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Kind, Message, Verdict, VerdictKind
 
@@ -33,6 +34,7 @@ async def somebody_reacted(reaction: Reaction, *, storage: Database, slack: Slac
         NotYet: the message may be one of ours that Slack has not confirmed.
         LookupFailed: Slack does not say what must be known; the reaction waits, it never counts by default.
     """
+    crashpoint("cp21")
     if await is_old_news(reaction, storage=storage, now=now):
         return
     kind = meaning(reaction.emoji, stack.review)
@@ -113,10 +115,13 @@ class _Gate:
                 await remember([given, *gone], fresh, saved, self.stack, now=self.now)
             else:
                 await tell_why(self.reaction, judgement, checked.fault, fresh, saved, self.stack, now=self.now)
+            crashpoint("cp22")
+        crashpoint("cp24")
         return True
 
     async def take_away(self, case: Case) -> bool:
         """Taking the reaction away takes the verdict away. False when the case is not what it was any more."""
+        crashpoint("cp26")
         taken = self._withdrawal(case, self.reaction)
         checked = await self._look_again(case, taken)
         async with self.storage.transaction() as saved:

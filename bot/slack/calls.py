@@ -16,6 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.fence import pass_fence
 from bot.metrics import Metrics
 from bot.slack.pace import Pace
+from storage.crashpoints import crashpoint
 
 _READS = frozenset(
     {"auth.test", "conversations.history", "conversations.info", "conversations.replies"}
@@ -147,6 +148,7 @@ class Calls:
             reply = await self._client.api_call(method, http_verb="GET", params=given)
         else:
             reply = await self._client.api_call(method, json=given)
+            crashpoint("cp05")
         if not isinstance(reply.data, dict):
             raise TypeError("the reply is no JSON object")
         return reply.data

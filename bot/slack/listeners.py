@@ -19,6 +19,7 @@ from bot.slack.chat import Chat
 from bot.slack.door import CRITIQUE_MODAL, CRITIQUE_SHORTCUT, Door
 from bot.slack.modals import critique_modal
 from handlers.errors import Refusal
+from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.records import Letter
 
@@ -99,6 +100,7 @@ async def keep_then(
     except Exception:
         log.exception("the inbox could not be written; not acknowledged")
         return _ephemeral(_NOT_TAKEN) if "command" in body else BoltResponse(status=503, body="not stored")
+    crashpoint("cp02")
     await next_()
     return None
 
@@ -112,6 +114,7 @@ async def _keep(letter: Letter, storage: Database, limit: asyncio.Timeout, metri
         async with storage.transaction(alone=False) as saved:
             is_new = await saved.inbox.put(letter)
             limit.reschedule(None)
+            crashpoint("cp01")
         outcome = Kept.NEW if is_new else Kept.KNOWN
     finally:
         metrics.kept(letter.kind, outcome)
