@@ -1,4 +1,4 @@
-"""The bot as a process of its own, which can be killed, on the playground's Slack and a scripted endpoint."""
+"""The bot as processes of its own, which can be killed, on the playground's Slack and a scripted endpoint."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,26 +16,67 @@ from typing import Any
 
 from sqlalchemy import text
 
+from bot.playground.delivery import Ack, Kind, Retry, Transport
 from bot.playground.scripted import Answers, ScriptedModels
 from bot.playground.server import Message, Playground
+from bot.settings import async_database_url
 from storage.database import Database
+from tests.faults.doom import VARIABLE
+from tests.faults.nursery import NURSERY, ROOT, Life
 from tests.stories.oracles import nothing_is_wrong
 from tests.stories.workspace import REVIEWERS, STACK, UNDONE
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """A delivery that was acknowledged, and when its sender knew."""
+
+    at: float
+    kind: Kind
+    payload: dict[str, Any]
+
+
+@dataclass
+class Witness:
+    """A way to the app that remembers what it acknowledged."""
+
+    transport: Transport
+    acked: list[Acked] = field(default_factory=list)
+
+    async def attempt(self, kind: Kind, payload: dict[str, Any], retry: Retry) -> Ack:
+        ack = await self.transport.attempt(kind, payload, retry)
+        if ack.ok:
+            self.acked.append(Acked(time.time(), kind, payload))
+        return ack
 
 
 @dataclass(kw_only=True)
 class Host:
-    """A machine that runs `python -m bot run`, one life after the other."""
+    """Machines that run the bot's processes, one life of each after the other.
+
+    Attributes:
+        roles: the command of each process by its name; one that does everything, or `web` and some `worker`s.
+        more: what else stands in their environment.
+    """
 
     slack: Playground
     models: ScriptedModels
     folder: Path
     storage: Database
-    life: Process | None = None
-    lives: int = field(default=0)
+    database_url: str
+    witness: Witness
+    roles: Mapping[str, str] = field(default_factory=lambda: {"run": "run"})
+    more: dict[str, str] = field(default_factory=dict)
+    lives: dict[str, Life] = field(default_factory=dict)
+    begun: int = 0
+
+    @property
+    def life(self) -> Life | None:
+        """The only process, where there is one."""
+        (name,) = self.roles
+        return self.lives.get(name)
 
     def environment(self) -> dict[str, str]:
         return {
@@ -43,43 +85,80 @@ class Host:
             "SLACK_API_URL": self.slack.api_url,
             "SLACK_BOT_TOKEN": self.slack.bot_token,
             "SLACK_APP_TOKEN": self.slack.app_token,
-            "DATABASE_URL": f"sqlite:///{self.folder / 'countersign.db'}",
+            "DATABASE_URL": self.database_url,
             "STACK_FILE": str(self.folder / "stack.toml"),
             "LOG_LEVEL": "warning",
+            VARIABLE: f"@{self.folder / 'doom'}",
+            **self.more,
         }
 
     async def spawn(self) -> Process:
-        """A process, begun; whether it gets anywhere is another question."""
+        """A program of its own, as an operator begins it; whether it gets anywhere is another question."""
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot", "run", cwd=self.folder, env=self.environment(), stdout=DEVNULL, stderr=PIPE
         )
 
+    def doom(self, told: str = "") -> None:
+        """Where the next process to pass is to die, as tests/faults/doom.py reads it; nowhere by default."""
+        (self.folder / "doom").write_text(told)
+
+    def begin(self, name: str, *, waits: bool = False) -> Life:
+        """A new life of a process. `waits`: it stands still at first, so that it can be watched."""
+        assert name not in self.lives
+        self.begun += 1
+        said = self.folder / f"{name}.{self.begun}.said"
+        self.lives[name] = NURSERY.begin(
+            [self.roles[name]], environment=self.environment(), folder=self.folder, said=said, waits=waits
+        )
+        return self.lives[name]
+
     async def start(self) -> None:
-        """A new life, up to its connection to Slack."""
-        assert self.life is None
-        self.life = await self.spawn()
-        self.lives += 1
+        """A new life of each process that has none, up to the connection to Slack."""
+        for name in self.roles:
+            if name not in self.lives:
+                self.begin(name)
+        await self.connected()
+
+    async def connected(self) -> None:
         await self.slack.until(lambda: self.slack.connections, timeout=PATIENCE)
 
-    async def kill(self) -> None:
-        """SIGKILL: no last words."""
-        await self._ends(signal.SIGKILL)
+    async def kill(self, *names: str) -> None:
+        """SIGKILL, of all by default: no last words."""
+        for name in names or tuple(self.lives):
+            code = await self._ends(name, signal.SIGKILL)
+            assert code == -signal.SIGKILL, code
 
     async def terminate(self) -> float:
-        """SIGTERM; the seconds it took to end. It must end well."""
-        began = asyncio.get_running_loop().time()
-        code, said = await self._ends(signal.SIGTERM)
-        assert code == 0, said
-        return asyncio.get_running_loop().time() - began
+        """SIGTERM; the seconds it took to end. Everybody must end well."""
+        began = time.monotonic()
+        for life in self.lives.values():
+            life.send_signal(signal.SIGTERM)
+        for name, life in list(self.lives.items()):
+            code = await self._ends(name, None)
+            assert code == 0, life.last_words
+        return time.monotonic() - began
 
-    async def _ends(self, how: signal.Signals) -> tuple[int, str]:
-        assert self.life is not None
-        life, self.life = self.life, None
-        life.send_signal(how)
-        _, said = await asyncio.wait_for(life.communicate(), 40)
-        await self.slack.until(lambda: not self.slack.connections, timeout=PATIENCE)
-        assert life.returncode is not None
-        return life.returncode, said.decode()
+    async def dies(self, seconds: float = PATIENCE) -> str:
+        """Wait until a process dies of its doom; which one."""
+
+        def dead() -> str | None:
+            return next((name for name, life in self.lives.items() if life.returncode is not None), None)
+
+        async with asyncio.timeout(seconds):
+            while (name := dead()) is None:  # noqa: ASYNC110  another process does it
+                await asyncio.sleep(0.005)
+        life = self.lives[name]
+        assert await self._ends(name, None) == -signal.SIGKILL, life.last_words
+        return name
+
+    async def _ends(self, name: str, how: signal.Signals | None) -> int:
+        life = self.lives.pop(name)
+        if how is not None:
+            life.send_signal(how)
+        code = await life.ended(40)
+        if self.roles[name] != "worker":
+            await self.slack.until(lambda: not self.slack.connections, timeout=PATIENCE)
+        return code
 
     async def rows(self, statement: str, **values: Any) -> Sequence[Mapping[str, Any]]:
         async with self.storage.reading() as saved:
@@ -104,22 +183,41 @@ class Host:
 
 
 @asynccontextmanager
-async def host(folder: Path, *, answers: Answers | None = None, pace: float = 0.0) -> AsyncIterator[Host]:
-    """A machine with nothing running yet; leaving checks what must hold whatever was killed."""
+async def host(
+    folder: Path,
+    *,
+    answers: Answers | None = None,
+    pace: float = 0.0,
+    database_url: str | None = None,
+    roles: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None,
+) -> AsyncIterator[Host]:
+    """Machines with nothing running yet; leaving checks what must hold whatever was killed.
+
+    `database_url` is a SQLite file in the folder by default; `more` stands in every process's environment.
+    """
     retries = (0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+    url = database_url or f"sqlite:///{folder / 'countersign.db'}"
     async with ScriptedModels(answers=answers, pace=pace) as models, Playground(retry_delays=retries) as slack:
         slack.pace(enabled=False)
+        slack._delivery.transport = witness = Witness(slack)
         stack = STACK.format(wire="openai", url=models.openai_url, review=REVIEWERS, more="")
         (folder / "stack.toml").write_text(stack)
-        async with Database(f"sqlite+aiosqlite:///{folder / 'countersign.db'}") as storage:
-            machine = Host(slack=slack, models=models, folder=folder, storage=storage)
+        async with Database(async_database_url(url)) as storage:
+            machine = Host(
+                slack=slack, models=models, folder=folder, storage=storage, database_url=url, witness=witness
+            )
+            machine.roles = roles or machine.roles
+            machine.more.update(more or {})
             try:
                 yield machine
-                if machine.life is None:  # what came since has to be heard, and nothing more is to be said
+                machine.doom()
+                if machine.lives.keys() != machine.roles.keys():  # what came since has to be heard
                     await machine.start()
                 await machine.quiet()
                 await nothing_is_wrong(slack, models, storage, killed=True)
                 assert slack.given_up == []
             finally:
-                if machine.life is not None:
-                    await machine.kill()
+                for life in machine.lives.values():
+                    life.send_signal(signal.SIGKILL)
+                    await life.ended(40)
