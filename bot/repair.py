@@ -292,7 +292,7 @@ class Repair:
         newest: datetime | None = None
         found: dict[str, Letter] = {}
         async for shown in self._backlog.top_level(channel, since=_ts(min(since, this.began - _THREADS_BEGAN))):
-            newest = newest or _moment(shown)  # all that is older stands there by now
+            newest = newest or _moment(shown.get("ts"))  # all that is older stands there by now
             threads = _with(threads, shown, since)
             found |= self._letter(shown, team, channel, since)
         for thread_ts in threads:
@@ -313,7 +313,7 @@ class Repair:
         return found
 
     def _letter(self, shown: dict[str, Any], team: str, channel: str, since: datetime) -> dict[str, Letter]:
-        posted = _moment(shown)
+        posted = _moment(shown.get("ts"))
         if posted < since:
             return {}
         edited_too = posted < self._listening_since
@@ -389,11 +389,11 @@ def _is_request(letter: Letter) -> bool:
 
 def _with(threads: dict[str, None], shown: dict[str, Any], since: datetime) -> dict[str, None]:
     """The threads to read, after a root: its newest reply tells whether there is anything new in it."""
-    root, last = shown.get("ts"), shown.get("latest_reply")
-    if shown.get("thread_ts") not in {None, root}:
+    root, last = shown["ts"], shown.get("latest_reply")
+    if (shown.get("thread_ts") or root) != root:
         return threads  # a reply that was also sent to the channel
-    if last is not None and moment(last) >= since:
-        return {**threads, str(root): None}
+    if last is not None and _moment(last) >= since:
+        return {**threads, root: None}
     return {ts: None for ts in threads if ts != root}
 
 
@@ -401,9 +401,9 @@ def _ts(at: datetime) -> str:
     return f"{at.timestamp():.6f}"
 
 
-def _moment(shown: dict[str, Any]) -> datetime:
-    """When a message was posted; without that, a page is none."""
+def _moment(ts: object) -> datetime:
+    """Slack's time of a message; a page that gives none is no page."""
     try:
-        return moment(shown["ts"])
-    except (KeyError, ValueError, TypeError, OverflowError) as problem:
+        return moment(str(ts))
+    except (ValueError, OverflowError) as problem:
         raise CallFailed(Trouble.LATER, "unreadable_reply") from problem

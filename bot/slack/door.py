@@ -72,13 +72,13 @@ class Door:
         An edited message counts as it stands now, or not at all: only of one posted while nobody listened is it
         certain that we did not see what it said first.
         """
-        if shown.get("subtype") not in _REPLIES or shown.get("user") == self.bot_user:
-            return None
-        if shown.get("edited") and not edited_too:
-            return None
         event = {**shown, "channel": channel, "edited": None}
         body = {"type": "event_callback", "team_id": team, "event": event}
         try:
+            if shown.get("subtype") not in _REPLIES or shown.get("user") == self.bot_user:
+                return None
+            if shown.get("edited") and not edited_too:
+                return None
             calls_us = self._calls_us().search(str(shown.get("text") or "")) is not None
             value = self.mention(body, event) if calls_us else self.reply(body, event)
             return self._letter(value) if value else None

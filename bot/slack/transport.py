@@ -43,11 +43,18 @@ Look = Callable[[], Awaitable[Health]]
 
 
 class _Handler(AsyncSocketModeHandler):
-    """Bolt's, with each delivery timed to its acknowledgement."""
+    """Bolt's, with each delivery timed to its acknowledgement. `greeted` is called at each new connection."""
 
     def __init__(self, app: AsyncApp, app_token: str, metrics: Metrics) -> None:
         super().__init__(app, app_token)
         self._metrics = metrics
+        self.greeted: Callable[[], None] = lambda: None
+        self.client.message_listeners.append(self._heard)
+
+    async def _heard(self, _: AsyncBaseSocketModeClient, message: dict[str, Any], __: str | None = None) -> None:
+        """Slack begins every connection with a hello, those that slack_sdk makes by itself too."""
+        if message.get("type") == "hello":
+            self.greeted()
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
         began, outcome = time.perf_counter(), Delivered.BROKEN
@@ -63,9 +70,19 @@ class _Handler(AsyncSocketModeHandler):
 class SocketMode:
     """A connection to Slack that is made anew when it has silently died."""
 
-    def __init__(self, app: AsyncApp, app_token: str, *, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        app: AsyncApp,
+        app_token: str,
+        *,
+        metrics: Metrics | None = None,
+        reconnected: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`reconnected` is called at each connection but the first: something may have been missed before it."""
         self._app, self._app_token = app, app_token
         self._metrics = metrics or Metrics()
+        self._reconnected = reconnected
+        self._has_been_connected = False
         self._handler: _Handler | None = None
 
     async def is_connected(self) -> bool:
@@ -103,8 +120,14 @@ class SocketMode:
 
     async def _connect(self) -> None:
         self._handler = _Handler(self._app, self._app_token, self._metrics)
+        self._handler.greeted = self._greeted
         await self._handler.connect_async()  # type: ignore[no-untyped-call]  # slack_bolt gives it no types
         log.info("connected to slack", mode="socket")
+
+    def _greeted(self) -> None:
+        if self._has_been_connected:
+            self._reconnected()
+        self._has_been_connected = True
 
     async def _close(self) -> None:
         handler, self._handler = self._handler, None
