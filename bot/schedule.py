@@ -9,6 +9,7 @@ from typing import Self
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from bot.metrics import Metrics
 from handlers.ports import Clock
 from storage.database import Database
 
@@ -24,8 +25,11 @@ _KEPT = timedelta(days=30)
 class Ticks:
     """Wakes everybody now and then, in case a wake-up was lost, and tidies the inbox."""
 
-    def __init__(self, storage: Database, now: Clock, *wakes: Callable[[], None]) -> None:
+    def __init__(
+        self, storage: Database, now: Clock, *wakes: Callable[[], None], metrics: Metrics | None = None
+    ) -> None:
         self._storage, self._now, self._wakes = storage, now, wakes
+        self._metrics = metrics or Metrics()
         self._scheduler = AsyncIOScheduler(timezone="UTC")
 
     def __enter__(self) -> Self:
@@ -44,7 +48,8 @@ class Ticks:
     async def tidy(self) -> None:
         """Forget letters handled long ago. Safe in any process, at any time, any number of times."""
         try:
-            dropped = await self._forget(self._now() - _KEPT)
+            with self._metrics.sweep("tidy"):
+                dropped = await self._forget(self._now() - _KEPT)
         except Exception:
             log.exception("the inbox could not be tidied; the next hour tries again")
             return

@@ -11,6 +11,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.metrics import Metrics
 from bot.slack.calls import CallFailed, Calls
 from bot.slack.pace import Pace
 from bot.slack.seen import digest_of, words_of
@@ -33,8 +34,9 @@ class Lookup:
         pace: Pace | None = None,
         tick: Callable[[], float] = time.monotonic,
         patience: float = _PATIENCE,
+        metrics: Metrics | None = None,
     ) -> None:
-        self._calls = Calls(client, pace or Pace())
+        self._calls = Calls(client, pace or Pace(), metrics=metrics)
         self._tick = tick
         self._patience = patience
         self._groups: dict[str, tuple[float, frozenset[str]]] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
+from bot.metrics import Metrics, Shown
 from bot.slack.blocks import render
 from bot.slack.calls import CallFailed, Calls, Trouble
 from bot.slack.plainer import plainer_pieces
@@ -49,6 +50,7 @@ class Posting:
         tick: Callable[[], float],
         log: Any,
         on_refused_root: RefusedRoot,
+        metrics: Metrics | None = None,
     ) -> None:
         self._calls = calls
         self._database = database
@@ -56,6 +58,7 @@ class Posting:
         self._tick = tick
         self._log = log
         self._on_refused_root = on_refused_root
+        self._metrics = metrics or Metrics()
         self._read_back = ReadBack(calls, sleep=sleep, tick=tick)
         self._doubted: dict[str, _Doubt] = {}  # by slot
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -96,6 +99,7 @@ class Posting:
                 await saved.outbox.plan(piece)
         for one in lost:
             self._doubted.pop(one.slot, None)
+            self._metrics.shown(one.kind, Shown.GIVEN_UP)
             self._log.error("message given up", slot=one.slot, work=work.id, channel=one.channel, code=code)
         if pieces:
             self._log.error("answer goes on as plain text", slot=message.slot, pieces=len(pieces))
@@ -126,12 +130,14 @@ class Posting:
         finally:
             doubt.sent_by = self._tick()
         del self._doubted[message.slot]
+        self._metrics.shown(message.kind, Shown.POSTED)
         crashpoint("cp19")
 
     async def _look_for(self, message: Message, work: Work) -> dict[str, Any] | None:
         """The message, if Slack has it. What was looked for and is not there is doubted no more."""
         doubted = {slot: doubt.sent_by for slot, doubt in self._doubted.items() if doubt.work_id == work.id}
         found = await self._read_back.find(message, work, doubted, sent_by=max(doubted.values()))
+        self._metrics.read_back(found=message.slot in found)
         if message.slot not in found:
             for slot in doubted.keys() - found.keys():
                 self._doubted.pop(slot, None)
@@ -146,6 +152,7 @@ class Posting:
             seen = _seen_in(await self._calls.send("chat.update", **_edit_of(message)))
         await self._remember(message, work, seen)
         del self._doubted[message.slot]
+        self._metrics.shown(message.kind, Shown.FOUND)
 
     async def _edit(self, message: Message) -> None:
         """An edit may be repeated until its reply arrives: the second changes nothing."""
@@ -154,6 +161,7 @@ class Posting:
             reply = await self._calls.send("chat.update", **_edit_of(message))
             crashpoint("cp20")
             await self._remember(message, None, _seen_in(reply))
+        self._metrics.shown(message.kind, Shown.EDITED)
 
     async def _whisper(self, message: Message, work: Work, person: str) -> None:
         """For one person's eyes: nothing can be read back, so it is marked as sent first and sent at most once."""
@@ -176,6 +184,7 @@ class Posting:
             if failed.trouble is not Trouble.NEVER:
                 await self._mark(message, shown=0)
             raise
+        self._metrics.shown(message.kind, Shown.WHISPERED)
 
     # What they share
 

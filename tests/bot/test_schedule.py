@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from bot.metrics import Metrics
 from bot.schedule import Ticks
 from storage.database import Database
 from storage.records import Letter
@@ -37,3 +38,18 @@ async def test_a_tick_wakes_everybody(tmp_path: Path) -> None:
 async def test_trouble_with_the_database_is_left_to_the_next_hour(tmp_path: Path) -> None:
     async with Database(f"sqlite+aiosqlite:///{tmp_path / 'nothing.db'}") as storage:
         await Ticks(storage, lambda: NOW).tidy()
+
+
+async def test_each_tidying_is_counted_with_how_it_went(tmp_path: Path) -> None:
+    metrics = Metrics()
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'inbox.db'}") as storage:
+        ticks = Ticks(storage, lambda: NOW, metrics=metrics)
+        await ticks.tidy()
+        await migrate(storage)
+        await ticks.tidy()
+
+    def counted(outcome: str) -> float | None:
+        labels = {"name": "tidy", "outcome": outcome}
+        return metrics.registry.get_sample_value("countersign_sweeps_total", labels)
+
+    assert (counted("failed"), counted("ok")) == (1, 1)
