@@ -9,17 +9,20 @@ import signal
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 import structlog
+from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.distributed import Distributed
 from bot.intake import Intake, Tools
 from bot.logs import learn_secrets
 from bot.models.assigned import AssignedModels
-from bot.queue import Alone, Embedded
+from bot.queue import Alone, Embedded, perform_in_order
 from bot.schedule import Ticks
 from bot.settings import Settings, SlackAccess
 from bot.slack.chat import Chat, build_client, build_session
@@ -61,6 +64,14 @@ def cut(markdown: str, linkable: Collection[str]) -> Sequence[Sequence[dict[str,
     return [part.blocks for part in parts_of(markdown, linkable=linkable)]
 
 
+class Role(StrEnum):
+    """What a process is for. Those with one database may be many, where that is PostgreSQL."""
+
+    ALL = "run"
+    INTAKE = "web"
+    WORK = "worker"
+
+
 class Countersign:
     """One process of the bot. Use as an async context manager: inside, it works; leaving drains it."""
 
@@ -70,6 +81,7 @@ class Countersign:
         slack: SlackAccess,
         database_url: str,
         stack_path: Path,
+        role: Role = Role.ALL,
         port: int | None = None,
         environment: dict[str, str] | None = None,
         pace: Pace | None = None,
@@ -77,7 +89,7 @@ class Countersign:
         sources: Sources | None = None,
     ) -> None:
         self._access, self._stack_path, self._port = slack, stack_path, port
-        self._database_url = database_url
+        self._database_url, self.role = database_url, role
         self._pace = pace or Pace()
         self._follow = follow
         self._sources = sources
@@ -118,7 +130,7 @@ class Countersign:
         self.chat = Chat(
             client=client, database=self.storage, clock=utc_now, pace=self._pace, on_refused_root=self._root_refused
         )
-        self.courier = Embedded(storage=self.storage, perform=self._perform, now=utc_now)
+        self.courier = await self._courier()
         tools = Tools(
             storage=self.storage,
             slack=lookup,
@@ -129,15 +141,49 @@ class Countersign:
             abort=self.courier.abort,
         )
         self.intake = Intake(tools)
-        self.storage.on_errand(Subject.LINE, self.intake.wake)
-        self.storage.on_errand(Subject.WORK, self.courier.wake)
-        self.storage.on_errand(Subject.LANE, self.chat.wake)
-        self._receive(client, who)
-        self._beside("outbox", self.chat.deliver())
-        self._beside("queue", self.courier.serve())
-        self._beside("inbox", self.intake.run())
+        if self.role is not Role.WORK:
+            self._receive(client, who)
+        elif self._port is not None:
+            self._serve_http(None)
         self._beside("stack", self.live.watch())
-        self._exit.enter_context(Ticks(self.storage, utc_now, self.intake.wake, self.courier.wake, self.chat.wake))
+        if self.role is not Role.INTAKE:
+            self._work()
+
+    async def _courier(self) -> Embedded | Distributed:
+        if self.storage.is_sqlite:
+            return Embedded(storage=self.storage, perform=self._perform, now=utc_now)
+        url = self.storage.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        courier = Distributed(url=url, storage=self.storage, now=utc_now, shares=self._pace.share)
+        await self._exit.enter_async_context(courier)
+        self.storage.carry = courier.carry
+        return courier
+
+    def _work(self) -> None:
+        """Attend to what is to be done: found in the tables by three loops, or brought by the courier."""
+        match self.courier:
+            case Embedded() as courier:
+                wakes = {
+                    Subject.LINE: self.intake.wake,
+                    Subject.WORK: courier.wake,
+                    Subject.LANE: self.chat.wake,
+                }
+                for subject, wake in wakes.items():
+                    self.storage.on_errand(subject, wake)
+                self._beside("outbox", self.chat.deliver())
+                self._beside("queue", courier.serve())
+                self._beside("inbox", self.intake.run())
+                self._exit.enter_context(Ticks(self.storage, utc_now, *wakes.values()))
+            case Distributed() as courier:
+                attendants = {
+                    Subject.LINE: self.intake.attend,
+                    Subject.WORK: self._perform_all,
+                    Subject.LANE: self.chat.attend,
+                }
+                self._beside("queue", courier.serve(attendants))
+                self._exit.enter_context(Ticks(self.storage, utc_now))
+
+    async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand
+        await perform_in_order(work_id, storage=self.storage, perform=self._perform, now=utc_now)
 
     def _receive(self, client: AsyncWebClient, who: dict[str, str]) -> None:
         """Open the doors: Socket Mode when there is an app token, and HTTP when there is a port."""
@@ -158,9 +204,13 @@ class Countersign:
             self._socket = SocketMode(app, self._access.app_token.get_secret_value())
             self._beside("socket", self._socket.run())
         if self._port is not None:
-            by_http = None if self._access.app_token else app
-            web = http_app(by_http, signing_secret=signing_secret, ready=self._missing)
-            self._beside("http", serve(web, self._port))
+            self._serve_http(None if self._access.app_token else app)
+
+    def _serve_http(self, app: AsyncApp | None) -> None:
+        """What a balancer and a monitor ask for; with an app, what Slack sends too."""
+        assert self._port is not None
+        secret = self._access.signing_secret.get_secret_value() if self._access.signing_secret else None
+        self._beside("http", serve(http_app(app, signing_secret=secret, ready=self._missing), self._port))
 
     def _reading_room(self) -> Sources:
         """The public web, and nothing that is not public."""
@@ -185,9 +235,9 @@ class Countersign:
         while await self._missing():  # noqa: ASYNC110  the database and the socket have no event to wait for
             await asyncio.sleep(0.02)
 
-    def _root_refused(self, _: Work, runs: Sequence[Run], __: str) -> None:
+    async def _root_refused(self, _: Work, runs: Sequence[Run], __: str) -> None:
         for run in runs:
-            self.courier.abort(run.id)
+            await self.courier.abort(run)
 
     async def _stack_changed(self, _: Loaded, loaded: Loaded) -> None:
         if self._follow is not None:
@@ -321,16 +371,42 @@ async def _first(wanted: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool
 
 async def run(settings: Settings, stack_path: Path) -> None:
     """Everything in one process."""
-    access = settings.slack()
+    await _serve(settings, stack_path, Role.ALL)
+
+
+async def web(settings: Settings, stack_path: Path) -> None:
+    """Intake only: needs a database that several processes may share."""
+    _must_be_shared(settings, Role.INTAKE)
+    await _serve(settings, stack_path, Role.INTAKE)
+
+
+async def worker(settings: Settings, stack_path: Path) -> None:
+    """What is to be done: needs a database that several processes may share."""
+    _must_be_shared(settings, Role.WORK)
+    await _serve(settings, stack_path, Role.WORK)
+
+
+async def _serve(settings: Settings, stack_path: Path, role: Role) -> None:
+    access = settings.slack(intake=role is not Role.WORK)
+    takes_http = role is Role.INTAKE or (role is Role.ALL and not access.socket_mode)
     bot = Countersign(
         slack=access,
         database_url=settings.database_url.get_secret_value(),
         stack_path=stack_path,
-        port=settings.port if settings.port_is_set or not access.socket_mode else None,
+        role=role,
+        port=settings.port if settings.port_is_set or takes_http else None,
         follow=lambda stack: learn_secrets(settings, stack),
     )
-    mode = "socket" if access.socket_mode else "http"
-    await work(bot, announce=lambda: log.info("ready", mode=mode, stack=str(stack_path)))
+    mode = "none" if role is Role.WORK else "socket" if access.socket_mode else "http"
+    await work(bot, announce=lambda: log.info("ready", role=role.value, intake=mode, stack=str(stack_path)))
+
+
+def _must_be_shared(settings: Settings, role: Role) -> None:
+    if settings.database_url.get_secret_value().startswith("sqlite"):
+        raise Refusal(
+            f"`{role}` is one of several processes on one PostgreSQL, and this database is a SQLite file, which one "
+            "process has for itself. Start `python -m bot run`, or set DATABASE_URL to a PostgreSQL."
+        )
 
 
 async def migrate(settings: Settings) -> str:
@@ -338,22 +414,3 @@ async def migrate(settings: Settings) -> str:
     async with Database(settings.database_url.get_secret_value()) as storage:
         before, after = await bring_to_newest(storage)
     return f"The schema is {after}." if before == after else f"The schema went from {before or 'nothing'} to {after}."
-
-
-async def web(settings: Settings, stack_path: Path) -> None:
-    """Intake only: needs a database that several processes may share."""
-    raise Refusal(_one_process("web", settings, stack_path))
-
-
-async def worker(settings: Settings, stack_path: Path) -> None:
-    """Runs in line only: needs a database that several processes may share."""
-    raise Refusal(_one_process("worker", settings, stack_path))
-
-
-def _one_process(command: str, settings: Settings, stack_path: Path) -> str:
-    LiveStack(stack_path)  # a broken file is told first
-    kind = settings.database_url.get_secret_value().partition(":")[0].partition("+")[0]
-    return (
-        f"`{command}` is for several processes on one database, and this version keeps its work in one process "
-        f"(the database is {kind}). Start `python -m bot run` instead: it takes in, works and keeps time in one."
-    )

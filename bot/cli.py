@@ -97,8 +97,8 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--pace", type=float, metavar="SECONDS", help=argparse.SUPPRESS)  # of a scripted answer
     demo.add_argument("--folder", type=Path, metavar="DIR", help="where the demo keeps its database and stack")
     command("run", _run, "everything in one process: intake, work, timers")
-    command("web", _web, "intake only (not in this version: use run)")
-    command("worker", _worker, "runs in line and timers (not in this version: use run)")
+    command("web", _web, "intake only; needs PostgreSQL")
+    command("worker", _worker, "runs in line and timers; any number of them on one PostgreSQL")
     check = command("check", _check, "validate the stack and print errors and lints as path:line: CODE sentence")
     check.add_argument("--strict", action="store_true", help="exit 1 on warnings too")
     init = command("init", _init, "write a commented stack file")
@@ -138,7 +138,6 @@ def _worker(given: Given) -> int:
 def _serve(given: Given, name: str) -> int:
     settings = given.settings()
     settings.slack(intake=name != "worker")
-    _only_sqlite(settings)
     loaded = read_stack(given.stack_path)
     learn_secrets(settings, loaded.stack)
     for finding in loaded.findings:
@@ -149,16 +148,7 @@ def _serve(given: Given, name: str) -> int:
 
 def _migrate(given: Given) -> int:
     settings = given.settings()
-    _only_sqlite(settings)
     return _finish(_late("bot.app", "migrate")(settings))
-
-
-def _only_sqlite(settings: Settings) -> None:
-    """Without the driver, the shared queue and their tests, a PostgreSQL address would only seem to work."""
-    if not settings.database_url.get_secret_value().startswith("sqlite"):
-        raise Refusal(
-            "This version keeps its work in SQLite only. Set DATABASE_URL to a file, such as sqlite:///countersign.db."
-        )
 
 
 def _check(given: Given) -> int:

@@ -23,7 +23,7 @@ from handlers.stack import Stack
 from handlers.status import help_for, somebody_wants_context, somebody_wants_status
 from handlers.words import Body
 from storage.database import Database, Saved
-from storage.records import Kind, Letter, Work
+from storage.records import Kind, Letter, Run, Work
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ class Tools:
     now: Clock
     new_id: NewId
     answer_privately: Privately
-    abort: Callable[[str], None]
+    abort: Callable[[Run], Awaitable[None]]
 
 
 class Intake:
@@ -63,6 +63,15 @@ class Intake:
 
     def wake(self) -> None:
         self._woken.set()
+
+    async def attend(self, line: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand
+        """Handle the letters of one line that are due, in order. Nobody else may attend to this line meanwhile."""
+        while True:
+            async with self._tools.storage.reading() as saved:
+                letter = await saved.inbox.head(line, self._tools.now())
+            if letter is None:
+                return
+            await handle(letter, self._tools)
 
     async def run(self) -> None:
         try:
@@ -176,8 +185,8 @@ async def _request(request: Request, tools: Tools) -> None:
         case Verb.CONTEXT:
             await somebody_wants_context(request, storage=tools.storage, now=tools.now)
         case Verb.CANCEL:
-            for run_id in await somebody_cancels(request, storage=tools.storage, now=tools.now):
-                tools.abort(run_id)
+            for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
+                await tools.abort(run)
         case Verb.HELP:
             await _privately(request, help_for(request, stack), tools)  # before it counts as handled, as in _refuse
             async with tools.storage.transaction() as saved:

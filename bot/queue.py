@@ -53,6 +53,34 @@ class Alone:
             os.close(self._descriptor)
 
 
+async def perform_in_order(work_id: str, *, storage: Database, perform: Perform, now: Clock) -> None:
+    """Perform the queued runs of a work, one after the other. Nobody else may attend to this work meanwhile.
+
+    What is running when this begins was left by somebody who died; it begins again, under a new epoch.
+    """
+    while True:
+        async with storage.transaction() as saved:
+            left = await saved.runs.back_in_line(of=work_id)
+            first = await saved.runs.next_of(work_id)
+            run = first and await saved.runs.begin(first.id, at=now())
+        if left:
+            log.info("resuming a run", runs=left, work=work_id)
+        if run is None:
+            return
+        try:
+            await perform(run)
+        except NotOurs:
+            log.info("run ended elsewhere", run=run.id)
+        except asyncio.CancelledError:
+            await asyncio.shield(_put_back(run.id, storage))
+            raise
+
+
+async def _put_back(run_id: str, storage: Database) -> None:
+    async with storage.transaction() as saved:
+        await saved.runs.back_in_line(only=run_id)
+
+
 class Embedded:
     """Begins runs as their threads come free, and gives them back when it must stop."""
 
@@ -65,9 +93,9 @@ class Embedded:
     def wake(self) -> None:
         self._woken.set()
 
-    def abort(self, run_id: str) -> None:
+    async def abort(self, run: Run) -> None:
         """Stop a call under way; the run's state says already why."""
-        if task := self._at_work.get(run_id):
+        if task := self._at_work.get(run.id):
             task.cancel()
 
     async def serve(self) -> None:

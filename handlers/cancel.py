@@ -8,11 +8,11 @@ from handlers.incoming import Request
 from handlers.ports import Clock
 from handlers.request import card_slot, forget_url, look_around
 from storage.database import Database
-from storage.records import Entry
+from storage.records import Entry, Run
 
 
-async def somebody_cancels(request: Request, *, storage: Database, now: Clock) -> tuple[str, ...]:
-    """Cancel every open run of the thread; return their ids, so that calls under way can be aborted."""
+async def somebody_cancels(request: Request, *, storage: Database, now: Clock) -> tuple[Run, ...]:
+    """Cancel every open run of the thread; return them, so that calls under way can be aborted."""
     async with storage.transaction() as saved:
         around = await look_around(saved, request)
         if around.work is None:
@@ -35,4 +35,4 @@ async def somebody_cancels(request: Request, *, storage: Database, now: Clock) -
                 body={"stage": run.stage},
             )
             await saved.ledger.append(entry)
-        return tuple(run.id for run in still_open)
+        return tuple(still_open)

@@ -30,6 +30,7 @@ class Heartbeats(Protocol):
     """What people see while a model works; all of it may be lost without harm."""
 
     async def heartbeat(self, slot: str, body: Body) -> None: ...
+    async def still(self, slot: str) -> None: ...
     async def show_status(self, work: Work, text: str) -> None: ...
 
 
@@ -166,6 +167,7 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
         assert self._task is not None
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        await self._heartbeats.still(card_slot(self._run))
 
     async def _beat(self) -> None:
         word, started = stage_of(self._run).working, asyncio.get_running_loop().time()
@@ -202,7 +204,7 @@ async def _ask(decided: Route, context: Context, stack: Stack, *, models: Models
             failures.append(_too_long(decided.stage, key, context.tokens, rules.max_output_tokens, model))
             continue
         try:
-            assignment = Assignment(key=key, model=model, timeout_seconds=rules.timeout_seconds)
+            assignment = Assignment(key=key, model=model, timeout_seconds=rules.timeout_seconds, stage=decided.stage)
             answer = await models.ask(assignment, prompt)
         except ModelFailed as failure:
             failures.append(failure)

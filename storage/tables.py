@@ -168,7 +168,7 @@ answers = Table(
     Column("sha256", String(64), nullable=False),
     Column("notes", Text, nullable=False, default=""),
     Column("decision", String(20), nullable=False, default="none"),
-    Column("verdict", String(20)),
+    Column("verdict", String(40)),
     Column("about_id", String(20)),  # the text it criticises, revises or finishes
     Column("author", String(40)),
     Column("made_at", Moment, nullable=False),

@@ -178,6 +178,8 @@ class FakeHeartbeats:
     async def heartbeat(self, slot: str, body: Body) -> None:
         self.beats.append((slot, body))
 
+    async def still(self, slot: str) -> None: ...
+
     async def show_status(self, work: Work, text: str) -> None:  # noqa: ARG002  the port's shape
         self.statuses.append(text)
 

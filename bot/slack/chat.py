@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.fence import Displaced
 from bot.slack.asides import Asides
 from bot.slack.calls import CallFailed, Calls, Trouble, build_client, build_session
 from bot.slack.heartbeats import Heartbeats
@@ -30,7 +31,7 @@ _ODD_TRIES = 6
 _STRUGGLES = 2
 
 
-def _nothing_else(_work: Work, _runs: Sequence[Run], _code: str) -> None:
+async def _nothing_else(_work: Work, _runs: Sequence[Run], _code: str) -> None:
     """What happens by default beside telling whoever asked."""
 
 
@@ -47,7 +48,7 @@ class Chat:
         pace: Pace | None = None,
         tick: Callable[[], float] = time.monotonic,
         log: Any = None,
-        on_refused_root: Callable[[Work, Sequence[Run], str], None] = _nothing_else,
+        on_refused_root: Callable[[Work, Sequence[Run], str], Awaitable[None]] = _nothing_else,
     ) -> None:
         """`on_refused_root` hears of a work that can say nothing, of its runs that were cancelled for it, and why."""
         self._database = database
@@ -74,7 +75,7 @@ class Chat:
         )  # lanes whose work failed twice and more: nothing of theirs is deliverable now
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
-        self._is_looking = False
+        self._is_delivering = self._is_looking = False
 
     # What is owed
 
@@ -85,6 +86,7 @@ class Chat:
 
     async def deliver(self) -> None:
         """Bring owed messages to Slack until cancelled."""
+        self._is_delivering = True
         await self._doubt_what_is_owed()
         try:
             async with asyncio.TaskGroup() as lanes:
@@ -94,10 +96,22 @@ class Chat:
         finally:
             await self._heartbeats.close()
 
+    async def attend(self, work_id: str, doubt: bool) -> None:  # noqa: FBT001  the courier's word with each errand
+        """Deliver what one work owes. Nobody else may attend to its lane meanwhile.
+
+        `doubt`: whoever did so before may have died between a send and its commit. Raises Displaced.
+        """
+        if doubt:
+            async with self._database.reading() as saved:
+                self._posting.doubt(await saved.outbox.owed_to(work_id))
+        self._lanes.add(work_id)
+        await self._lane(work_id)
+
     async def settled(self) -> None:
         """Wait until nothing owed can be delivered right now: all is shown, given up, or failed repeatedly."""
-        self.wake()
-        await self._idle.wait()
+        if self._is_delivering:
+            self.wake()
+            await self._idle.wait()
 
     async def _doubt_what_is_owed(self) -> None:
         """The process before this one may have died between a send and its commit."""
@@ -153,6 +167,8 @@ class Chat:
                     if (found := await self._next(work_id)) is None:
                         return
                     failures = failures + 1 if await self._fails(*found, failures) else 0
+                except Displaced:
+                    raise
                 except Exception:  # noqa: BLE001  a fault of ours or of the database; what is owed stays owed
                     failures += 1
                     self._log.exception("delivery stumbled", work=work_id)
@@ -207,7 +223,7 @@ class Chat:
 
     async def _root_was_refused(self, work: Work, runs: Sequence[Run], code: str) -> None:
         """The thread can tell nobody, so whoever asked hears it alone."""
-        self._on_refused_root(work, runs, code)
+        await self._on_refused_root(work, runs, code)
         sentence = f"Slack does not let me post in this channel ({code}); invite me or ask in another channel."
         told = Body(lines=(line(sentence),), fallback=sentence)
         for person in dict.fromkeys(run.asked_by for run in runs):
@@ -228,6 +244,10 @@ class Chat:
     async def heartbeat(self, slot: str, body: Body) -> None:
         """Refresh the card of a running run, if there is room; never behind what is owed."""
         await self._heartbeats.beat(slot, body)
+
+    async def still(self, slot: str) -> None:
+        """Wait until no refresh of a card is on its way: what is said next may be said by another process."""
+        await self._heartbeats.still(slot)
 
     async def show_status(self, work: Work, text: str) -> None:
         """Show a short status under the thread where Slack allows it; an empty text takes it away."""

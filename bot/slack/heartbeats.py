@@ -59,6 +59,11 @@ class Heartbeats:
         task.add_done_callback(self._beating.discard)
         await asyncio.shield(task)
 
+    async def still(self, slot: str) -> None:
+        """Wait until no beat for a slot is on its way."""
+        async with self._posting.lock(slot):
+            return
+
     async def close(self) -> None:
         for task in self._beating:
             task.cancel()

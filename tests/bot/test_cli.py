@@ -372,9 +372,18 @@ def test_check_asks_neither_for_slack_nor_for_a_database(tmp_path: Path, stack: 
 
 
 @pytest.mark.parametrize("command", ["run", "web", "worker", "migrate"])
-def test_a_database_that_would_only_seem_to_work_is_refused(
+def test_a_database_that_does_not_answer_is_one_sentence(
     command: str, stack: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = ran(capsys, command, "--database", "postgres://db/gaul", **SLACK)
+    code, out, err = ran(capsys, command, "--database", "postgres://ann:secret@/gaul?host=/nowhere", **SLACK)
     assert (code, out) == (1, "")
-    assert err.startswith("This version keeps its work in SQLite only.")
+    assert err.startswith("The database cannot be used: ")
+    assert "secret" not in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["web", "worker"])
+def test_several_processes_on_a_file_are_refused(command: str, stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = ran(capsys, command, **SLACK)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"`{command}` is one of several processes on one PostgreSQL")

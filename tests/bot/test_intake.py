@@ -21,7 +21,7 @@ from handlers.ports import LookupFailed, Place
 from handlers.request import somebody_asked
 from handlers.review import NotYet
 from storage.errands import Subject
-from storage.records import Kind, Letter
+from storage.records import Kind, Letter, Run
 from tests.fakes import until
 from tests.handlers.house import ANN, LAUNCH, RAE, SAM, TEAM, House, open_house, words_of
 
@@ -42,8 +42,11 @@ class Desk:
             now=self.house.now,
             new_id=self.house.new_id,
             answer_privately=self.answer_privately,
-            abort=self.aborted.append,
+            abort=self.aborts,
         )
+
+    async def aborts(self, run: Run) -> None:
+        self.aborted.append(run.id)
 
     async def answer_privately(self, *, person: str, body: Any, reply_url: str | None, **_: Any) -> None:
         self.told.append((person, words_of(body), reply_url))

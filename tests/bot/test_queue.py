@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +134,8 @@ async def test_an_aborted_run_is_let_go_and_the_next_of_its_thread_begins(desk: 
         await until(lambda: desk.performed == [first.id])
         async with desk.house.storage.transaction() as saved:
             await saved.runs.cancel(first.id, by="U0ANN", at=desk.house.now())
-        courier.abort(first.id)
-        courier.abort("r-unknown")
+        await courier.abort(first)
+        await courier.abort(replace(first, id="r-unknown"))
         await until(lambda: desk.performed == [first.id, second.id])
         desk.hold.set()
         await until(lambda: desk.ended == [second.id])

@@ -23,6 +23,7 @@ from bot.settings import SlackAccess
 from bot.slack.pace import Pace
 from handlers.ports import Sources
 from tests.fakes import FakeSources
+from tests.postgres import Server
 from tests.stories.oracles import nothing_is_wrong
 
 PATIENCE = 60.0  # a busy machine is no fault of the bot's
@@ -52,6 +53,20 @@ SELECT (SELECT count(*) FROM inbox WHERE handled_at IS NULL)
      + (SELECT count(*) FROM runs WHERE state IN ('queued', 'running'))
      + (SELECT count(*) FROM outbox WHERE shown < revision AND given_up IS NULL) AS undone
 """
+
+
+_DATABASES: dict[Path, str] = {}
+POSTGRESQL: Server | None = None
+"""The server on which stories keep their works; without one each has a SQLite file."""
+
+
+def database_url(folder: Path) -> str:
+    """The database of whoever works in this folder."""
+    if POSTGRESQL is None:
+        return f"sqlite+aiosqlite:///{folder / 'countersign.db'}"
+    if folder not in _DATABASES:
+        _DATABASES[folder] = POSTGRESQL.fresh()
+    return _DATABASES[folder]
 
 
 def free_port() -> int:
@@ -250,7 +265,7 @@ async def at_work(
     )
     bot = Countersign(
         slack=access,
-        database_url=f"sqlite+aiosqlite:///{folder / 'countersign.db'}",
+        database_url=await asyncio.to_thread(database_url, folder),
         stack_path=folder / "stack.toml",
         port=port,
         environment={},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from bot.playground.server import Fault
 from bot.slack.calls import build_client
 from bot.slack.chat import digest_of
 from handlers.words import Body, Button, Who, line
-from storage.records import Kind, RunState, Work
+from storage.records import Kind, Run, RunState, Work
 from tests.bot.slack.desk import DOCS, LAUNCH, Desk, open_desk, said
 from tests.storage.records import keep
 from tests.storage.records import run as a_run
@@ -288,9 +289,11 @@ async def test_a_work_whose_root_slack_will_never_take_is_given_up(desk: Desk, e
 
 async def test_a_run_whose_root_slack_refuses_is_cancelled_and_its_asker_is_told(desk: Desk) -> None:
     heard: list[tuple[str, list[str], str]] = []
-    desk.chat = desk.another_chat(
-        on_refused_root=lambda work, runs, code: heard.append((work.id, [run.id for run in runs], code))
-    )
+
+    async def hears(work: Work, runs: Sequence[Run], code: str) -> None:
+        heard.append((work.id, [run.id for run in runs], code))
+
+    desk.chat = desk.another_chat(on_refused_root=hears)
     desk.slack.faults.add("chat.postMessage", Fault.ERROR("restricted_action"))
     work = await desk.work("thylacine")
     over = a_run("r-over", of=work.id, state=RunState.ANSWERED)

@@ -1,0 +1,212 @@
+"""The courier between processes: errands become procrastinate's jobs, deferred inside the transactions that leave them.
+
+A job says only what to attend to. Its lock lets one process attend to a thing at a time; a process that stops beating
+loses its jobs to the others, and finds that out before it says anything in Slack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import structlog
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException, NoResult
+from procrastinate.job_context import JobContext
+from procrastinate.jobs import Job, Status
+from procrastinate.tasks import Task
+
+from bot.fence import Displaced, fenced
+from handlers.ports import Clock
+from storage.database import Database, Saved
+from storage.errands import Errand, Subject
+from storage.records import Run
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT = 3.0
+LOST = 3 * HEARTBEAT
+"""Seconds of silence after which a process is taken for dead."""
+_SIDE_BY_SIDE = {Subject.LINE: 32, Subject.WORK: 1_000, Subject.LANE: 1_000}
+_GRACE = 6.0  # seconds for what is under way when we must stop
+_POLL = 1.0
+_TROUBLE_SECONDS = 2.0
+_OVERDUE = timedelta(seconds=20)
+_STILL_OPEN = (Status.TODO, Status.DOING)
+
+Attend = Callable[[str, bool], Awaitable[None]]
+"""Attend to what stands under a key; True: whoever did so before may have died in the middle."""
+
+
+class Distributed:
+    """Hands errands to whichever process has room, and attends to those that come to this one.
+
+    Args:
+        url: the database as psycopg has it.
+        shares: told how many processes attend, whenever that changes.
+    """
+
+    def __init__(self, *, url: str, storage: Database, now: Clock, shares: Callable[[int], None]) -> None:
+        self._storage, self._now, self._shares = storage, now, shares
+        self._attendants: Mapping[Subject, Attend] = {}
+        self._app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=8, timeout=10.0))
+        self._task: Task[Any, Any, Any] = self._app.task(name="attend", pass_context=True)(self._attend)
+        self._exit = AsyncExitStack()
+        logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells each job in three lines
+
+    async def __aenter__(self) -> Self:
+        await self._exit.enter_async_context(self._app.open_async())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._exit.aclose()
+
+    # Handing on
+
+    async def carry(self, saved: Saved) -> None:
+        """Put a transaction's errands in line, in that transaction."""
+        jobs = [self._job(errand) for errand in saved.errands]
+        await self._app.job_manager.batch_defer_jobs_async(jobs=jobs, connection=await saved.driver())
+
+    async def abort(self, run: Run) -> None:
+        """Stop a call under way, in whichever process it is; the run's state says already why."""
+        lock = f"{Subject.WORK}:{run.work_id}"
+        for job in await self._app.job_manager.list_jobs_async(lock=lock, status=Status.DOING.value):
+            assert job.id is not None
+            await self._app.job_manager.cancel_job_by_id_async(job.id, abort=True)
+
+    async def _put(self, errands: Iterable[Errand], *, doubt: bool) -> None:
+        jobs = [self._job(errand, doubt=doubt) for errand in errands]
+        if jobs:
+            await self._app.job_manager.batch_defer_jobs_async(jobs=jobs)
+
+    def _job(self, errand: Errand, *, doubt: bool = False) -> Job:
+        deferrer = self._task.configure(
+            queue=errand.subject.value, lock=f"{errand.subject}:{errand.key}", schedule_at=errand.due_at
+        )
+        return deferrer.make_new_job(subject=errand.subject.value, key=errand.key, doubt=doubt)
+
+    # Attending
+
+    async def serve(self, attendants: Mapping[Subject, Attend]) -> None:
+        """Attend to errands until cancelled; what is under way then has a few seconds, and is put in line again."""
+        self._attendants = attendants
+        while True:
+            try:
+                async with asyncio.TaskGroup() as beside:
+                    for subject, room in _SIDE_BY_SIDE.items():
+                        beside.create_task(self._work(subject, room))
+                    beside.create_task(self._look_after_others())
+            except* (ConnectorException, OSError, ConnectionError) as trouble:
+                log.warning("the queue is out of reach; trying again", cause=repr(trouble.exceptions[0])[:200])
+            await asyncio.sleep(_TROUBLE_SECONDS)
+
+    async def drain(self, seconds: float) -> None:
+        """Nothing: what is under way has its time when `serve` is cancelled."""
+
+    async def _work(self, subject: Subject, room: int) -> None:
+        await self._app.run_worker_async(
+            queues=[subject.value],
+            name=subject.value,
+            concurrency=room,
+            delete_jobs="always",
+            install_signal_handlers=False,
+            fetch_job_polling_interval=_POLL,
+            abort_job_polling_interval=_POLL,
+            shutdown_graceful_timeout=_GRACE,
+            update_heartbeat_interval=HEARTBEAT,
+            stalled_worker_timeout=LOST,
+        )
+        raise ConnectionError(f"the worker of {subject} stopped by itself")  # it tells no more than that
+
+    async def _attend(self, context: JobContext, *, subject: str, key: str, doubt: bool) -> None:
+        """One job. Whatever keeps it from its end, the errand is in line again."""
+        errand, job_id = Errand(Subject(subject), key), context.job.id
+        assert job_id is not None
+        try:
+            with fenced(lambda: self._is_still_ours(job_id)):
+                await self._attendants[errand.subject](key, doubt)
+        except Displaced:
+            log.warning("this process stood still for too long; another one goes on", subject=subject, key=key)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._again(errand))
+            raise
+        except Exception:
+            log.exception("an errand is left for later", subject=subject, key=key)
+            await self._again(Errand(errand.subject, key, self._now() + timedelta(seconds=_TROUBLE_SECONDS)))
+
+    async def _is_still_ours(self, job_id: int) -> bool:
+        try:
+            return await self._app.job_manager.get_job_status_async(job_id) is Status.DOING
+        except NoResult:
+            return False
+
+    async def _again(self, errand: Errand) -> None:
+        try:
+            await self._put([errand], doubt=True)
+        except ConnectorException:
+            log.warning("an errand could not be put in line; the next sweep finds it", subject=errand.subject)
+
+    # What keeps errands from being lost
+
+    async def _look_after_others(self) -> None:
+        """Take over from processes that stopped beating, and sweep for what nobody carries."""
+        swept_at = 0.0
+        while True:
+            await self._rescue()
+            self._shares(await self._processes())
+            if (now := asyncio.get_running_loop().time()) - swept_at > 60:  # noqa: PLR2004  a minute
+                swept_at = now
+                await self.reconcile()
+            await asyncio.sleep(HEARTBEAT)
+
+    async def _rescue(self) -> None:
+        """Put the jobs of a dead process in line anew, as new ones: it cannot end those if it was not dead."""
+        manager = self._app.job_manager
+        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=LOST):
+            log.warning("taking over from a process that is gone", job=job.lock)
+            await self._put([_errand_of(job)], doubt=True)
+            try:
+                await manager.finish_job(job, status=Status.FAILED, delete_job=True)
+            except ConnectorException as problem:
+                log.info("somebody else took it over", job=job.lock, cause=type(problem).__name__)
+        await manager.prune_stalled_workers(LOST)
+
+    async def _processes(self) -> int:
+        """How many attend; each has one worker a subject."""
+        counted = await self._app.connector.execute_query_one_async(
+            "SELECT count(*) AS workers FROM procrastinate_workers"
+        )
+        return max(1, round(int(counted["workers"]) / len(_SIDE_BY_SIDE)))
+
+    async def reconcile(self) -> int:
+        """Put in line what the tables say is undone and no job carries; return how much that was."""
+        carried = {
+            job.lock
+            for status in _STILL_OPEN
+            for job in await self._app.job_manager.list_jobs_async(status=status.value)
+        }
+        undone = await undone_errands(self._storage, before=self._now() - _OVERDUE)
+        lost = [errand for errand in undone if f"{errand.subject}:{errand.key}" not in carried]
+        if lost:
+            log.warning("errands that nobody carried are in line again", count=len(lost))
+            await self._put(lost, doubt=True)
+        return len(lost)
+
+
+async def undone_errands(storage: Database, *, before: datetime) -> list[Errand]:
+    """Everything that the tables say somebody should attend to; letters, if due since before a moment."""
+    async with storage.reading() as saved:
+        lines = await saved.inbox.waiting(before=before)
+        works = await saved.runs.works_with_open_runs()
+        lanes = await saved.outbox.works_owing(limit=1_000_000)
+    found = ((Subject.LINE, lines), (Subject.WORK, works), (Subject.LANE, lanes))
+    return [Errand(subject, key) for subject, keys in found for key in keys]
+
+
+def _errand_of(job: Job) -> Errand:
+    return Errand(Subject(str(job.task_kwargs["subject"])), str(job.task_kwargs["key"]))
