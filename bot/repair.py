@@ -106,11 +106,14 @@ class Repair:
                 wanted = done + (_RETRIES_ARE_OVER if is_first_look else _HOUR)
                 is_first_look = False
                 wait = min(max(0.0, (wanted - self._now()).total_seconds()), _HOUR.total_seconds())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._woken.wait()
-            if self._woken.is_set():
+            if await self._is_woken_within(wait):
                 pause, wanted, is_first_look = _PAUSE, self._now(), True
+
+    async def _is_woken_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        return self._woken.is_set()
 
     async def _done_since(self, wanted: datetime) -> datetime | None:
         """When the last whole sweep began, if that was after a moment; ours, where nobody else's was."""

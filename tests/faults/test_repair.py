@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
+import bot.app
 from bot.playground.delivery import Ack, Kind, Retry
 from bot.playground.scripted import ScriptedModels
 from bot.playground.server import Call, Fault, Message, Playground
@@ -38,7 +39,7 @@ class House:
     slack: Playground
     models: ScriptedModels
     folder: Path
-    hours: AsyncExitStack = field(default_factory=AsyncExitStack)
+    off: timedelta = timedelta()  # of the bot's clock, against Slack's
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[Team]:
@@ -54,6 +55,10 @@ class House:
         await self.slack.until(lambda: not self.slack._delivery._tasks)
         self.slack.come_back()
 
+    def now(self) -> datetime:
+        """The bot's clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.slack.workspace.seconds_ahead) + self.off
+
     def goes_to(self, hours: float) -> None:
         """Slack's clock and the bot's stand so many hours before now."""
         self.slack.workspace.seconds_ahead = -hours * 3600
@@ -65,13 +70,8 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         slack.pace(enabled=False)
         text = STACK.format(wire="openai", url=models.openai_url, review=REVIEWERS, more="")
         (tmp_path / "stack.toml").write_text(text)
-        ahead = slack.workspace
-
-        def now() -> datetime:
-            return datetime.now(UTC) + timedelta(seconds=ahead.seconds_ahead)
-
-        monkeypatch.setattr("bot.app.utc_now", now)
         here = House(slack=slack, models=models, folder=tmp_path)
+        monkeypatch.setattr("bot.app.utc_now", here.now)
         yield here
         async with here.life() as us:
             await nothing_is_wrong(slack, models, us.bot.storage)
@@ -93,18 +93,15 @@ def a_repair(us: Team, client: Any, **how: Any) -> Repair:
             team="T0PLAY",
             prefix="",
             means_something=lambda emoji: meaning(emoji, review) is not None,
-            now=now,
+            now=bot.app.utc_now,
         )
-
-    def now() -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=us.slack.workspace.seconds_ahead)
 
     return Repair(
         storage=us.bot.storage,
         backlog=Backlog(client, Pace(tick=lambda: asyncio.get_running_loop().time() * 1000), sleep=hurried),
         stack=lambda: us.bot.live.stack,
         door=door,
-        now=now,
+        now=bot.app.utc_now,
         sleep=hurried,
         **how,
     )
@@ -181,6 +178,22 @@ async def test_after_an_absence_of_any_length_every_mention_and_reaction_is_hand
         before = await letters(us), len(house.slack.everything())
         assert await sweep(us)
         assert (await letters(us), len(house.slack.everything())) == before
+
+
+async def test_a_clock_that_is_half_an_hour_fast_passes_nothing_over(house: House) -> None:
+    house.off = timedelta(minutes=30)
+    house.goes_to(2)
+    async with house.life() as us:
+        await sweep(us)
+        house.goes_to(1)
+        root = await us.starts("draft", BRIEF)
+        await sweep(us)
+    async with house.away():
+        await us.person("ann").replies(root, "<@UBOT> critique")
+        house.goes_to(0.1)
+    async with house.life() as us:
+        await sweep(us)
+        assert stages(us, root) == ["draft", "critique"]
 
 
 async def test_what_was_missed_is_handled_in_slacks_own_order(house: House) -> None:
