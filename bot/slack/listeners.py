@@ -17,8 +17,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.metrics import Kept, Metrics
 from bot.slack.chat import Chat
 from bot.slack.door import CRITIQUE_MODAL, CRITIQUE_SHORTCUT, Door
+from bot.slack.lookup import Lookup
 from bot.slack.modals import critique_modal
+from handlers import messages
 from handlers.errors import Refusal
+from handlers.ports import LookupFailed
 from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.records import Letter
@@ -28,7 +31,11 @@ log = structlog.get_logger(__name__)
 _ANYTHING = re.compile(".*", re.DOTALL)
 _IN_TIME = 2.5
 """Seconds the inbox may take: Slack waits three."""
+_PLACE_SECONDS = 1.0
+"""What a look at the channel may take of the three seconds in which a form can be opened."""
 _NOT_TAKEN = "Your request could not be stored, so nothing was started. Try again in a minute."
+_NOT_HERE = f"I am not in this channel. Invite me with `/invite {messages.BOT}`, then ask again."
+_NO_FORM = "Slack did not open the form in time, so nothing was started. Choose it from the message's menu once more."
 
 
 def build_app(
@@ -38,9 +45,13 @@ def build_app(
     storage: Database,
     chat: Chat,
     door: Callable[[], Door],
+    lookup: Lookup | None = None,
     metrics: Metrics | None = None,
 ) -> AsyncApp:
-    """The Bolt app: one middleware that keeps what comes in, and listeners that do no more than acknowledge."""
+    """The Bolt app: one middleware that keeps what comes in, and listeners that do little more than acknowledge.
+
+    With a lookup, its knowledge of a user group is dropped as soon as Slack says that the group has changed.
+    """
 
     async def authorize() -> AuthorizeResult:
         """Known since the start. Bolt would ask Slack at a delivery, and lose it if Slack had no answer just then."""
@@ -54,6 +65,9 @@ def build_app(
     @app.middleware
     async def keep(req: AsyncBoltRequest, next: Callable[[], Awaitable[Any]]) -> BoltResponse | None:  # noqa: A002  Bolt's word
         return await keep_then(next, req.body, storage=storage, door=door(), metrics=counted)
+
+    if lookup is not None:
+        _follow_groups(app, lookup)
 
     @app.event(_ANYTHING)
     async def event() -> None:
@@ -74,11 +88,18 @@ def build_app(
     @app.shortcut(CRITIQUE_SHORTCUT)
     async def shortcut(ack: AsyncAck, body: dict[str, Any]) -> None:
         await ack()
-        await ask_about(body, storage=storage, chat=chat)
+        await ask_about(body, storage=storage, chat=chat, lookup=lookup)
 
     for late in (app.shortcut, app.view, app.view_closed, app.options):
         late(_ANYTHING)(_acknowledge)
     return app
+
+
+def _follow_groups(app: AsyncApp, lookup: Lookup) -> None:
+    @app.event("subteam_members_changed")
+    async def group_changed(event: dict[str, Any]) -> None:
+        """Who reviews is asked anew. Another process hears nothing of it: it asks every five minutes."""
+        lookup.forget_group(str(event.get("subteam_id")))
 
 
 async def _acknowledge(ack: AsyncAck) -> None:
@@ -135,11 +156,38 @@ def _ephemeral(text: str) -> BoltResponse:
     return BoltResponse(status=200, body=body, headers={"content-type": "application/json"})
 
 
-async def ask_about(body: dict[str, Any], *, storage: Database, chat: Chat) -> None:
-    """Open the modal of "Critique this"; in a work's thread the brief is known and not asked for."""
+async def ask_about(body: dict[str, Any], *, storage: Database, chat: Chat, lookup: Lookup | None = None) -> None:
+    """Open the modal of "Critique this"; in a work's thread the brief is known and not asked for.
+
+    Slack offers the shortcut in every channel. Where we are not, we could not answer what is asked by the modal.
+    """
     message, channel = body["message"], body["channel"]["id"]
+    if lookup is not None and not await _is_member(channel, lookup):
+        await _answer(body, _NOT_HERE, chat)
+        return
     thread = message.get("thread_ts") or message["ts"]
     async with storage.reading() as saved:
         work = await saved.works.in_thread(body["team"]["id"], channel, thread)
     view = critique_modal(channel=channel, ts=message["ts"], thread_ts=thread, asks_for_brief=work is None)
-    await chat.open_view(body["trigger_id"], view)
+    if not await chat.open_view(body["trigger_id"], view):
+        await _answer(body, _NO_FORM, chat)
+
+
+async def _is_member(channel: str, lookup: Lookup) -> bool:
+    """Whether we are in a channel; as long as Slack does not say, we are: the request itself asks again."""
+    try:
+        async with asyncio.timeout(_PLACE_SECONDS):
+            return (await lookup.place(channel)).is_member
+    except (LookupFailed, TimeoutError):
+        return True
+
+
+async def _answer(body: dict[str, Any], sentence: str, chat: Chat) -> None:
+    """Tell whoever used the shortcut, by its own address: it reaches them where we are not."""
+    await chat.answer_privately(
+        reply_url=body.get("response_url"),
+        channel=body["channel"]["id"],
+        person=body["user"]["id"],
+        thread_ts=body["message"].get("thread_ts"),
+        body=messages.plain(sentence, fallback=sentence),
+    )

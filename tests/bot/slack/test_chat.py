@@ -175,6 +175,16 @@ async def test_a_message_found_again_is_edited_if_it_was_revised_meanwhile(desk:
     assert (await desk.row(card)).shown == 2
 
 
+async def test_a_thread_that_is_not_there_to_be_read_yet_takes_what_is_owed(desk: Desk) -> None:
+    work = await desk.work("okapi")
+    await desk.delivers()
+    desk.slack.faults.add("chat.postMessage", Fault.LOSE_REPLY)
+    desk.slack.faults.add("conversations.replies", Fault.ERROR("thread_not_found"), times=2)
+    await desk.owes(work, "notice", "licks its own ears")
+    await desk.delivers()
+    assert slots(desk) == ["okapi/root", "okapi/notice"]
+
+
 async def test_nothing_is_sent_again_while_the_thread_cannot_be_read(desk: Desk) -> None:
     work = await desk.work("aye-aye")
     await desk.delivers()

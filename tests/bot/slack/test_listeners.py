@@ -12,18 +12,23 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from slack_bolt.async_app import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
+from slack_sdk.web.async_client import AsyncWebClient
 from structlog.testing import capture_logs
 
 from bot.metrics import Metrics
 from bot.slack import listeners
 from bot.slack.chat import Chat
 from bot.slack.door import Door
-from bot.slack.listeners import ask_about, keep_then
+from bot.slack.listeners import ask_about, build_app, keep_then
+from bot.slack.lookup import Lookup
 from handlers.incoming import Reason
+from handlers.ports import Place
+from handlers.words import Body
 from storage.database import Database, Saved
 from tests.bot.slack.payloads import GONE, Payload, click, command, delivery, mention, reaction, reply, submission
-from tests.fakes import open_database
+from tests.fakes import FakeSlack, open_database, until
 from tests.storage.records import answer, keep, review, run, work
 
 NOW = datetime(2026, 11, 3, 14, 32, tzinfo=UTC)
@@ -246,12 +251,76 @@ async def test_nobodys_words_are_kept_when_no_reason_is_wanted(storage: Database
 
 
 class Views:
-    def __init__(self) -> None:
+    """The part of Chat that a shortcut needs; Slack opens forms, or does not."""
+
+    def __init__(self, *, opens: bool = True) -> None:
+        self.opens = opens
         self.opened: list[tuple[str, dict[str, Any]]] = []
+        self.told: list[tuple[str | None, str, str]] = []
 
     async def open_view(self, trigger_id: str, view: dict[str, Any]) -> bool:
         self.opened.append((trigger_id, view))
-        return True
+        return self.opens
+
+    async def answer_privately(
+        self, *, reply_url: str | None, channel: str, person: str, thread_ts: str | None, body: Body
+    ) -> None:
+        assert channel == "C0LAUNCH"
+        assert thread_ts is None
+        self.told.append((reply_url, person, body.fallback))
+
+
+SHORTCUT = {
+    "team": {"id": "T0PLAY"},
+    "channel": {"id": "C0LAUNCH"},
+    "user": {"id": "U0ANN"},
+    "message": {"ts": "1790000000.000200"},
+    "trigger_id": "1.2.3",
+    "response_url": "https://hooks.slack.com/app/x",
+}
+
+
+async def uses_shortcut(storage: Database, views: Views, lookup: object | None = None) -> None:
+    await ask_about(SHORTCUT, storage=storage, chat=cast("Chat", views), lookup=cast("Lookup | None", lookup))
+
+
+async def test_where_we_are_not_the_shortcut_is_answered_and_no_form_opens(storage: Database) -> None:
+    views, lookup = Views(), FakeSlack()
+    lookup.places["C0LAUNCH"] = Place(id="C0LAUNCH", is_member=False)
+    await uses_shortcut(storage, views, lookup)
+    assert views.opened == []
+    sentence = "I am not in this channel. Invite me with `/invite @Countersign`, then ask again."
+    assert views.told == [("https://hooks.slack.com/app/x", "U0ANN", sentence)]
+
+
+async def test_a_form_that_does_not_open_is_said(storage: Database) -> None:
+    views, lookup = Views(opens=False), FakeSlack()
+    lookup.places["C0LAUNCH"] = Place(id="C0LAUNCH")
+    await uses_shortcut(storage, views, lookup)
+    assert len(views.opened) == 1
+    [(address, person, sentence)] = views.told
+    assert (address, person) == ("https://hooks.slack.com/app/x", "U0ANN")
+    assert sentence.startswith("Slack did not open the form in time, so nothing was started.")
+
+
+class Mute(FakeSlack):
+    """A Slack that does not answer."""
+
+    async def place(self, channel: str) -> Place:  # noqa: ARG002  whichever
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("silence", ["an error", "no answer"])
+async def test_as_long_as_slack_does_not_say_where_we_are_the_form_opens(
+    storage: Database, silence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listeners, "_PLACE_SECONDS", 0.05)
+    views, lookup = Views(), FakeSlack() if silence == "an error" else Mute()
+    lookup.silent_about.add("C0LAUNCH")
+    await uses_shortcut(storage, views, lookup)
+    assert len(views.opened) == 1
+    assert views.told == []
 
 
 @pytest.mark.parametrize(
@@ -277,3 +346,32 @@ async def test_the_brief_is_asked_for_outside_a_work(storage: Database, message:
         "ts": message["ts"],
         "thread_ts": message.get("thread_ts", message["ts"]),
     }
+
+
+# user groups
+
+
+class Groups:
+    def __init__(self) -> None:
+        self.forgotten: list[str] = []
+
+    def forget_group(self, group: str) -> None:
+        self.forgotten.append(group)
+
+
+async def test_a_group_that_changed_is_forgotten_and_the_event_acknowledged(storage: Database) -> None:
+    groups = Groups()
+    app = build_app(
+        client=AsyncWebClient(token="xoxb-none", base_url="http://127.0.0.1:9/"),
+        signing_secret=None,
+        storage=storage,
+        chat=cast("Chat", None),
+        door=door,
+        lookup=cast("Lookup", groups),
+    )
+    event = {"type": "subteam_members_changed", "subteam_id": "S0REVIEW", "added_users": ["U0ANN"]}
+    response = await app.async_dispatch(AsyncBoltRequest(body=delivery(event), mode="socket_mode"))
+    assert response.status == 200
+    await until(lambda: groups.forgotten == ["S0REVIEW"])
+    await app.async_dispatch(AsyncBoltRequest(body=delivery(mention()), mode="socket_mode"))
+    assert groups.forgotten == ["S0REVIEW"]
