@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from handlers import messages
 from handlers.case import Case, reviewers_of
 from handlers.figures import short
 from handlers.judge import Judgement, ReviewState, Situation, approvers, judge
-from handlers.ports import Slack
+from handlers.ports import Clock, Slack
 from handlers.stack import Stack
 from storage.database import Database
 from storage.records import Kind, Message
+
+_SETTLE = timedelta(seconds=10)
+"""So long a message that Slack took may be missing when the thread is read."""
 
 
 class NotYet(Exception):  # noqa: N818  reads as a fact
@@ -53,11 +56,11 @@ async def lapsed(case: Case, besides: str, now: datetime, *, slack: Slack, stack
     return gone
 
 
-async def differs(case: Case, *, storage: Database, slack: Slack) -> str | None:
+async def differs(case: Case, *, storage: Database, slack: Slack, now: Clock) -> str | None:
     """Read the posted text back. What keeps an approval from counting, in one sentence; None when all is as posted.
 
     Raises:
-        NotYet: a part of it is still on its way to Slack.
+        NotYet: a part of it is still on its way to Slack, or was posted just now and may not be shown yet.
         LookupFailed: Slack does not show the thread.
     """
     async with storage.reading() as saved:
@@ -71,6 +74,8 @@ async def differs(case: Case, *, storage: Database, slack: Slack) -> str | None:
     found = await slack.messages(case.work.channel, case.work.thread_ts, [part.ts for part in parts if part.ts])
     for part in parts:
         there = found.get(part.ts or "")
+        if there is None and part.sent_at is not None and now() - part.sent_at < _SETTLE:
+            raise NotYet
         if there is None:
             return f"A part of text {text} is no longer in the thread, so it cannot be approved. {way}"
         if there.edited or there.digest != part.digest:

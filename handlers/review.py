@@ -140,7 +140,7 @@ class _Gate:
         approves, becomes = verdict.kind is VerdictKind.APPROVE, after.state(self.stack.review, self.now())
         if becomes is not ReviewState.APPROVED and not approves:
             return _Checked()
-        fault = await differs(case, storage=self.storage, slack=self.slack)
+        fault = await differs(case, storage=self.storage, slack=self.slack, now=self.now)
         if fault:  # nobody's approval is of what stands there now
             return _Checked(fault=fault, gone={} if approves else dict.fromkeys(approvers(after.said), fault))
         if becomes is not ReviewState.APPROVED:

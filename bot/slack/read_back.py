@@ -16,6 +16,7 @@ _PAGE = 200
 _MARGIN = timedelta(minutes=10)  # our clock and Slack's differ
 _SETTLE = 5.0  # seconds after which a message Slack took is there to be read
 _SOON = 1.0
+_GONE = frozenset({"message_not_found", "thread_not_found"})
 
 Slots = dict[str, dict[str, Any]]
 
@@ -57,8 +58,12 @@ class ReadBack:
     async def _look(self, message: Message, work: Work) -> Slots:
         if message.kind is Kind.ROOT:
             return await self._look_in_channel(message)
-        # The whole thread, so that no clock matters.
-        return await self._ours("conversations.replies", channel=message.channel, ts=work.thread_ts)
+        try:  # the whole thread, so that no clock matters
+            return await self._ours("conversations.replies", channel=message.channel, ts=work.thread_ts)
+        except CallFailed as failed:
+            if failed.code not in _GONE:
+                raise
+            return {}  # a root posted just now may not be there to be read; if it is gone, a post will be told so
 
     async def _look_in_channel(self, message: Message) -> Slots:
         """Read a channel for a root; whoever asks before the reading begins shares it, for there may be hundreds."""

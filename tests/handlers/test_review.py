@@ -200,6 +200,7 @@ async def test_a_text_that_does_not_stand_as_posted_is_not_approved(
 ) -> None:
     part = await house.message_of(text)
     assert part.ts is not None
+    house.now.goes_on(minutes=1)
     if changes is None:
         del house.slack.posted[LAUNCH, part.ts]
     else:
@@ -211,6 +212,19 @@ async def test_a_text_that_does_not_stand_as_posted_is_not_approved(
     assert "final` makes a new version" in told
     await house.reacts(SAM, text, CROSS)  # sending it back needs no comparison
     assert await house.state(text) == "changes_requested"
+
+
+async def test_a_text_posted_just_now_may_not_be_shown_yet(house: House, text: Answer) -> None:
+    part = await house.message_of(text)
+    assert part.ts is not None
+    there = house.slack.posted.pop((LAUNCH, part.ts))
+    reaction = house.reaction(RAE, CHECK, part)
+    with pytest.raises(NotYet):
+        await house.delivers(reaction)
+    assert await house.told(RAE, text.work_id) == []
+    house.slack.shows(there)
+    await house.delivers(reaction)
+    assert await house.state(text) == "approved"
 
 
 async def test_every_part_is_compared(house: House) -> None:
