@@ -19,6 +19,7 @@ from handlers.routing import NoRoute, Route, route
 from handlers.sources import NOTHING_READ, Readings, hand_over, read_sources
 from handlers.stack import Model, Stack, StageName
 from handlers.words import Body, storable
+from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.records import Answer, Run, RunState, StoredContext, Work
 
@@ -135,6 +136,8 @@ async def _remember(run: Run, decided: Route, context: Context, *, storage: Data
                 made_at=now(),
             )
         )
+        crashpoint("cp13")
+    crashpoint("cp07")
 
 
 def _route_json(decided: Route) -> dict[str, Any]:
