@@ -22,6 +22,7 @@ from handlers.send_back import somebody_said_why
 from handlers.stack import Stack
 from handlers.status import help_for, somebody_wants_context, somebody_wants_status
 from handlers.words import Body
+from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Kind, Letter, Run, Work
 
@@ -118,6 +119,7 @@ class Intake:
 
 async def handle(letter: Letter, tools: Tools) -> None:
     """Handle one letter to its end: done, refused in words, or put off."""
+    crashpoint("cp03")
     said = _read(letter)
     if said is None:
         await _done(letter, "unreadable", tools)
