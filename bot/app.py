@@ -40,6 +40,7 @@ from handlers.result import NotOurs
 from handlers.review import meaning
 from handlers.run import run_broke, run_stage
 from handlers.stack import Stack
+from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.errands import Subject
 from storage.records import Run, Work
@@ -282,6 +283,7 @@ class Countersign:
             reference = secrets.token_hex(4)
             log.exception("a run broke", run=run.id, reference=reference)
             await run_broke(run, reference, storage=self.storage, now=utc_now)
+        crashpoint("cp11")
 
     async def stop(self) -> None:
         """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s, whatever hangs."""
