@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from handlers import messages
 from handlers.context import MissingInput, digest, missing
 from handlers.errors import Refusal
 from handlers.incoming import Entrance, Request, Verb
 from handlers.material import MESSAGE, counts_as_text, lane_for, newest_text
-from handlers.ports import Clock, NewId, Place, SeenMessage, Slack
+from handlers.ports import Clock, LookupFailed, NewId, Place, SeenMessage, Slack
 from handlers.routing import NoRoute, route
 from handlers.stack import ChannelPolicy, Stack, StageName
 from handlers.stages import REVISE, STAGES, Reads, is_text
@@ -20,6 +21,7 @@ from storage.database import Database, Saved
 from storage.records import Answer, Kind, Lane, Message, Run, RunState, Work
 
 _LONGEST = 40_000
+_CLOCKS_DIFFER, _SAME = timedelta(minutes=10), timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +92,11 @@ def check_place(place: Place, policy: ChannelPolicy) -> None:
 
 
 async def look_around(saved: Saved, request: Request) -> Surroundings:
-    """Load the work a request belongs to, by the thread, the message or the button it came from."""
+    """Load the work a request belongs to, by the thread, the message or the button it came from.
+
+    Raises:
+        LookupFailed: it may belong to a work whose root Slack has not confirmed yet.
+    """
     target: Answer | None = None
     work: Work | None = None
     said: Message | None = None
@@ -102,6 +108,8 @@ async def look_around(saved: Saved, request: Request) -> Surroundings:
         work = await saved.works.get(target.work_id) if target else None
     elif request.thread_ts:
         work = await saved.works.in_thread(request.team, request.channel, request.thread_ts)
+    if work is None and await _may_be_ours(request, saved):
+        raise LookupFailed("a thread of ours in this channel is not confirmed yet")
     if work is None:
         return Surroundings(work=None)
     if work.channel != request.channel or work.team != request.team:
@@ -113,6 +121,16 @@ async def look_around(saved: Saved, request: Request) -> Surroundings:
         target=target,
         points_at_ours=said is not None,
     )
+
+
+async def _may_be_ours(request: Request, saved: Saved) -> bool:
+    """Whether the thread may begin with a root of ours whose place is not remembered yet; who reads it may be faster."""
+    if request.thread_ts is None:
+        return False
+    began = datetime.fromtimestamp(float(request.thread_ts), tz=UTC)
+    if abs(began - request.at) < _SAME:  # it begins with the mention itself
+        return False
+    return await saved.outbox.owes_root(request.channel, before=began + _CLOCKS_DIFFER)
 
 
 async def _message_pointed_at(

@@ -89,6 +89,12 @@ class Outbox:
         row = found.first()
         return _message(row) if row else None
 
+    async def owes_root(self, channel: str, *, before: datetime) -> bool:
+        """Whether a root planned before a moment may stand in this channel without our knowing where."""
+        owed = select(_outbox.c.seq).where(*_IS_OWED, _outbox.c.kind == Kind.ROOT, _outbox.c.ts.is_(None))
+        owed = owed.where(_outbox.c.channel == channel, _outbox.c.planned_at <= before)
+        return (await self._connection.execute(owed.limit(1))).first() is not None
+
     async def of_answer(self, answer_id: str) -> list[Message]:
         """The messages that show an answer, in order."""
         rows = await self._connection.execute(

@@ -119,9 +119,14 @@ class ReadBack:
         asked: dict[str, Any] = {**where, "include_all_metadata": True, "limit": _PAGE}
         while True:
             page = await self._page(method, asked, is_our_turn=is_our_turn)
-            for seen in page.get("messages") or []:
+            listed = page.get("messages")
+            if not isinstance(listed, list) or not all(isinstance(seen, dict) for seen in listed):
+                raise CallFailed(Trouble.LATER, "unreadable_reply")
+            for seen in listed:
                 yield seen
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if cursor == asked.get("cursor") and (cursor or page.get("has_more")):
+                raise CallFailed(Trouble.LATER, "no_next_page")  # what is there is not told, and may be ours
             if not cursor:
                 return
             asked["cursor"], is_our_turn = cursor, False

@@ -68,6 +68,23 @@ async def test_the_address_of_the_private_answer_is_forgotten_once_handled(house
     assert Request.from_json(kept.body) == replace(request, reply_url=None)
 
 
+async def test_a_thread_that_may_be_ours_is_waited_for(house: House) -> None:
+    run = await house.asks("draft", "Announce the open cage")
+    ts = f"{house.now().timestamp() + 1:.6f}"  # of its root, which Slack shows before we know where it stands
+    house.now.goes_on(minutes=1)
+    asked = house.request("critique", "be harsh", entrance=Entrance.MENTION, thread_ts=ts)
+    with pytest.raises(LookupFailed):
+        await house.takes(asked)
+    await house.takes(house.request(**mention("draft", "Say it shorter", ts="50.1")))  # began long before
+    own = f"{house.now().timestamp():.6f}"
+    await house.takes(house.request(**mention("draft", "Say it longer", ts=own)))  # begins with the mention itself
+    async with house.storage.transaction() as saved:
+        await saved.works.rooted(run.work_id, ts)
+        await saved.outbox.sent(f"{run.work_id}/root", shown=1, ts=ts, digest=None, at=house.now())
+    await house.takes(asked)
+    assert {one.work_id for one in await house.runs() if one.request_key == asked.key} == {run.work_id}
+
+
 async def test_a_mention_in_a_human_thread_opens_work_there_without_a_root(house: House) -> None:
     await house.takes(house.request(**mention("draft", "Say it shorter")))
     [run] = await house.runs()
