@@ -23,8 +23,10 @@ from bot.intake import Intake, Tools
 from bot.logs import learn_secrets
 from bot.models.assigned import AssignedModels
 from bot.queue import Alone, Embedded, perform_in_order
+from bot.repair import Repair
 from bot.schedule import Ticks
 from bot.settings import Settings, SlackAccess
+from bot.slack.backlog import Backlog
 from bot.slack.chat import Chat, build_client, build_session
 from bot.slack.door import Door
 from bot.slack.listeners import build_app
@@ -201,8 +203,12 @@ class Countersign:
             )
 
         app = build_app(client=client, signing_secret=signing_secret, storage=self.storage, chat=self.chat, door=door)
+        backlog = Backlog(client, self._pace)
+        repair = Repair(storage=self.storage, backlog=backlog, stack=lambda: self.live.stack, door=door, now=utc_now)
+        self._beside("repair", repair.run())
         if self._access.app_token:
-            self._socket = SocketMode(app, self._access.app_token.get_secret_value())
+            token = self._access.app_token.get_secret_value()
+            self._socket = SocketMode(app, token, reconnected=repair.reconnected)
             self._beside("socket", self._socket.run())
         if self._port is not None:
             self._serve_http(None if self._access.app_token else app)
@@ -288,7 +294,7 @@ class Countersign:
     async def stop(self) -> None:
         """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s, whatever hangs."""
         deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
-        await self._step("the doors", self._end("socket", "http", "inbox", "stack"), deadline, keep=5 / 6)
+        await self._step("the doors", self._end("socket", "http", "repair", "inbox", "stack"), deadline, keep=5 / 6)
         drain = max(0.0, deadline - asyncio.get_running_loop().time() - _STOP_SECONDS * 7 / 18)
         await self._step("the runs", self.courier.drain(drain), deadline, keep=13 / 36)
         await self._step("the queue", self._end("queue"), deadline, keep=11 / 36)

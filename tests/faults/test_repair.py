@@ -24,7 +24,7 @@ from bot.slack.door import Door
 from bot.slack.pace import Pace
 from handlers.review import meaning
 from tests.stories.oracles import nothing_is_wrong
-from tests.stories.workspace import REVIEWERS, STACK, Team, at_work
+from tests.stories.workspace import PATIENCE, REVIEWERS, STACK, Team, at_work
 
 BRIEF = "Announce that Zantafio has given the crown back"
 CHECK, CROSS = "white_check_mark", "x"
@@ -42,8 +42,8 @@ class House:
     off: timedelta = timedelta()  # of the bot's clock, against Slack's
 
     @asynccontextmanager
-    async def life(self) -> AsyncIterator[Team]:
-        async with at_work(self.slack, self.models, self.folder) as us:
+    async def life(self, *, by_http: bool = False) -> AsyncIterator[Team]:
+        async with at_work(self.slack, self.models, self.folder, by_http=by_http) as us:
             yield us
             await us.quiet()
 
@@ -65,16 +65,30 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def house(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[House]:
+    """The bot does not look by itself, but where a test says so: then it does when it should."""
     async with ScriptedModels() as models, Playground(retry_delays=NOBODY_HEARD) as slack:
         slack.pace(enabled=False)
         text = STACK.format(wire="openai", url=models.openai_url, review=REVIEWERS, more="")
         (tmp_path / "stack.toml").write_text(text)
         here = House(slack=slack, models=models, folder=tmp_path)
         monkeypatch.setattr("bot.app.utc_now", here.now)
+        if "by_itself" not in request.fixturenames:
+            monkeypatch.setattr(Repair, "run", idle)
         yield here
         async with here.life() as us:
             await nothing_is_wrong(slack, models, us.bot.storage)
+
+
+@pytest.fixture
+def by_itself() -> None:
+    """The bot looks by itself."""
+
+
+async def idle(_: Repair) -> None:
+    await asyncio.Event().wait()
 
 
 @asynccontextmanager
@@ -577,3 +591,39 @@ async def test_a_bot_that_is_new_answers_nothing_from_before_its_time(house: Hou
         await sweep(us)
         await sweep(us)
         assert await letters(us) == []
+
+
+async def first_look(us: Team) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await us.rows("SELECT 1 FROM marks WHERE name = 'repair/done'"):  # noqa: ASYNC110  a row has no event
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.usefixtures("by_itself")
+@pytest.mark.parametrize("by_http", [False, True])
+async def test_a_bot_that_comes_back_finds_what_it_missed(house: House, *, by_http: bool) -> None:
+    async with house.life(by_http=by_http) as us:
+        await first_look(us)
+        root = await us.starts("final", BRIEF)
+    async with house.away():
+        await us.person("rae").reacts(CHECK, us.last(root, "answer"))
+        await us.person("ann").replies(root, "<@UBOT> critique")
+    async with house.life(by_http=by_http) as us:
+        await house.slack.until(lambda: len(us.in_thread(root, "card")) == 2)
+        await house.slack.until(lambda: us.in_thread(root, "verdict"))
+        await us.quiet()
+        assert (states(us, root), stages(us, root)) == (["approved"], ["final", "critique"])
+
+
+@pytest.mark.usefixtures("by_itself")
+async def test_a_connection_that_was_lost_for_a_while_is_a_reason_to_look(house: House) -> None:
+    async with house.life() as us:
+        root = await us.starts("final", BRIEF)
+        async with house.away():
+            await us.person("rae").reacts(CHECK, us.last(root, "answer"))
+            await us.person("ann").replies(root, "<@UBOT> critique")
+        assert len(house.slack.given_up) >= 2
+        await house.slack.until(lambda: us.in_thread(root, "verdict"), timeout=PATIENCE)
+        await house.slack.until(lambda: len(us.in_thread(root, "card")) == 2)
+        await us.quiet()
+        assert (states(us, root), stages(us, root)) == (["approved"], ["final", "critique"])
