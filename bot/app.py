@@ -19,10 +19,13 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.distributed import Distributed
+from bot.glance import Glance
 from bot.intake import Intake, Tools
 from bot.logs import learn_secrets
+from bot.metrics import Metrics
 from bot.models.assigned import AssignedModels
 from bot.queue import Alone, Embedded, perform_in_order
+from bot.readiness import Readiness
 from bot.repair import Repair
 from bot.schedule import Ticks
 from bot.settings import Settings, SlackAccess
@@ -99,6 +102,8 @@ class Countersign:
         self._environment = dict(os.environ) if environment is None else environment
         self._exit = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
+        self.metrics = Metrics()
+        self._pace.on_wait(self.metrics.paced)
         self._socket: SocketMode | None = None
         self._failed: asyncio.Future[None] | None = None
 
@@ -121,17 +126,23 @@ class Countersign:
         self.storage = Database(self._database_url)
         self._exit.enter_context(Alone(self.storage.url.database if self.storage.is_sqlite else None))
         self._exit.push_async_callback(self.storage.close)
+        self.storage.on_ended(self.metrics.ended)
         await bring_to_newest(self.storage)
         session = await self._exit.enter_async_context(build_session())
         token = self._access.bot_token.get_secret_value()
         client = build_client(token, self._access.api_url, session)
-        self.models = AssignedModels(environment=self._environment)
+        self.models = AssignedModels(environment=self._environment, metrics=self.metrics)
         self._exit.push_async_callback(self.models.aclose)
         self.sources = self._sources or self._reading_room()
         who = await _who_we_are(client)
-        lookup = Lookup(client=client, pace=self._pace)
+        lookup = Lookup(client=client, pace=self._pace, metrics=self.metrics)
         self.chat = Chat(
-            client=client, database=self.storage, clock=utc_now, pace=self._pace, on_refused_root=self._root_refused
+            client=client,
+            database=self.storage,
+            clock=utc_now,
+            pace=self._pace,
+            on_refused_root=self._root_refused,
+            metrics=self.metrics,
         )
         self.courier = await self._courier()
         tools = Tools(
@@ -142,8 +153,10 @@ class Countersign:
             new_id=new_id,
             answer_privately=self.chat.answer_privately,
             abort=self.courier.abort,
+            metrics=self.metrics,
         )
         self.intake = Intake(tools)
+        self._look_after_ourselves()
         if self.role is not Role.WORK:
             self._receive(client, who)
         elif self._port is not None:
@@ -175,7 +188,7 @@ class Countersign:
                 self._beside("outbox", self.chat.deliver())
                 self._beside("queue", courier.serve())
                 self._beside("inbox", self.intake.run())
-                self._exit.enter_context(Ticks(self.storage, utc_now, *wakes.values()))
+                self._exit.enter_context(Ticks(self.storage, utc_now, *wakes.values(), metrics=self.metrics))
             case Distributed() as courier:
                 attendants = {
                     Subject.LINE: self.intake.attend,
@@ -183,7 +196,7 @@ class Countersign:
                     Subject.LANE: self.chat.attend,
                 }
                 self._beside("queue", courier.serve(attendants))
-                self._exit.enter_context(Ticks(self.storage, utc_now))
+                self._exit.enter_context(Ticks(self.storage, utc_now, metrics=self.metrics))
 
     async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand
         await perform_in_order(work_id, storage=self.storage, perform=self._perform, now=utc_now)
@@ -202,13 +215,20 @@ class Countersign:
                 now=utc_now,
             )
 
-        app = build_app(client=client, signing_secret=signing_secret, storage=self.storage, chat=self.chat, door=door)
+        app = build_app(
+            client=client,
+            signing_secret=signing_secret,
+            storage=self.storage,
+            chat=self.chat,
+            door=door,
+            metrics=self.metrics,
+        )
         backlog = Backlog(client, self._pace)
         repair = Repair(storage=self.storage, backlog=backlog, stack=lambda: self.live.stack, door=door, now=utc_now)
         self._beside("repair", repair.run())
         if self._access.app_token:
             token = self._access.app_token.get_secret_value()
-            self._socket = SocketMode(app, token, reconnected=repair.reconnected)
+            self._socket = SocketMode(app, token, reconnected=repair.reconnected, metrics=self.metrics)
             self._beside("socket", self._socket.run())
         if self._port is not None:
             self._serve_http(None if self._access.app_token else app)
@@ -217,7 +237,8 @@ class Countersign:
         """What a balancer and a monitor ask for; with an app, what Slack sends too."""
         assert self._port is not None
         secret = self._access.signing_secret.get_secret_value() if self._access.signing_secret else None
-        self._beside("http", serve(http_app(app, signing_secret=secret, ready=self._missing), self._port))
+        web = http_app(app, signing_secret=secret, look=self.readiness.look, metrics=self.metrics, now=utc_now)
+        self._beside("http", serve(web, self._port))
 
     def _reading_room(self) -> Sources:
         """The public web, and nothing that is not public."""
@@ -225,21 +246,25 @@ class Countersign:
         self._exit.push_async_callback(room.aclose)
         return room
 
-    async def _missing(self) -> dict[str, str]:
-        """What keeps this process from working, each with a sentence."""
-        missing = {}
-        try:
-            async with self.storage.reading() as saved:
-                await saved.inbox.next_due()
-        except Exception as problem:  # noqa: BLE001  whatever it is, we are not ready
-            missing["database"] = f"The database does not answer ({type(problem).__name__})."
-        if self._socket is not None and not await self._socket.is_connected():
-            missing["slack"] = "There is no Socket Mode connection to Slack."
-        return missing
+    def _look_after_ourselves(self) -> None:
+        """What this process says of itself: by /readyz, by /metrics."""
+        intake = "none" if self.role is Role.WORK else "socket" if self._access.app_token else "http"
+        self.metrics.is_a(self.role, intake=intake, database=self.storage.url.get_backend_name())
+        glance = Glance(self.storage)
+        self._exit.push_async_callback(glance.aclose)
+        self.readiness = Readiness(
+            glance=glance,
+            now=utc_now,
+            is_connected=self._is_connected if intake == "socket" else None,
+            stack_problems=lambda: self.live.problems,
+        )
+
+    async def _is_connected(self) -> bool:
+        return self._socket is not None and await self._socket.is_connected()
 
     async def ready(self) -> None:
         """Wait until deliveries can arrive."""
-        while await self._missing():  # noqa: ASYNC110  the database and the socket have no event to wait for
+        while not (await self.readiness.look()).is_ready:  # noqa: ASYNC110  neither database nor socket has an event
             await asyncio.sleep(0.02)
 
     async def _root_refused(self, _: Work, runs: Sequence[Run], __: str) -> None:
@@ -287,7 +312,7 @@ class Countersign:
             raise
         except Exception:
             reference = secrets.token_hex(4)
-            log.exception("a run broke", run=run.id, reference=reference)
+            log.exception("a run broke", reference=reference)
             await run_broke(run, reference, storage=self.storage, now=utc_now)
         crashpoint("cp11")
 

@@ -6,11 +6,13 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
+from bot.logs import about
+from bot.metrics import Handled, Metrics
 from handlers import messages
 from handlers.cancel import somebody_cancels
 from handlers.errors import Refusal
@@ -52,6 +54,7 @@ class Tools:
     new_id: NewId
     answer_privately: Privately
     abort: Callable[[Run], Awaitable[None]]
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 class Intake:
@@ -110,7 +113,7 @@ class Intake:
             await handle(letter, self._tools)
         except Exception:
             # The database failed twice over: the letter stays, and is handled when it can be written again.
-            log.exception("letter left for later", key=letter.key)
+            log.exception("letter left for later", letter=letter.key)
             await asyncio.sleep(1.0)
         finally:
             del self._lines[letter.line]
@@ -119,30 +122,34 @@ class Intake:
 
 async def handle(letter: Letter, tools: Tools) -> None:
     """Handle one letter to its end: done, refused in words, or put off."""
+    with about(letter=letter.key):
+        tools.metrics.handled(letter.kind, await _settle(letter, tools))
+
+
+async def _settle(letter: Letter, tools: Tools) -> Handled:
     crashpoint("cp03")
     said = _read(letter)
     if said is None:
         await _done(letter, "unreadable", tools)
-        return
+        return Handled.GIVEN_UP
     try:
         await _handle(said, tools)
     except Refusal as refusal:
-        await _refuse(said, refusal.sentence, tools)
+        return await _refuse(said, refusal.sentence, tools)
     except NotYet:
-        await _put_off(letter, "not ours", _NOT_YET_TRIES, tools)
+        return await _put_off(letter, "not ours", _NOT_YET_TRIES, tools)
     except LookupFailed as failed:
-        log.warning("slack does not say; trying again", key=letter.key, cause=str(failed), tries=letter.tries)
+        log.warning("slack does not say; trying again", cause=str(failed), tries=letter.tries)
         if isinstance(said, Request) and tools.now() - letter.received_at > _SLACK_MAY_BE_SILENT:
-            await _refuse(said, messages.SLACK_SILENT, tools)
-        else:
-            await _put_off(letter, "slack never said", None, tools)
+            return await _refuse(said, messages.SLACK_SILENT, tools)
+        return await _put_off(letter, "slack never said", None, tools)
     except Exception:
         reference = secrets.token_hex(4)
-        log.exception("a letter could not be handled", key=letter.key, reference=reference, tries=letter.tries)
+        log.exception("a letter could not be handled", reference=reference, tries=letter.tries)
         if letter.tries + 1 < _BROKEN_TRIES:
-            await _put_off(letter, "broke", None, tools)
-        else:
-            await _refuse(said, messages.not_handled(reference), tools)
+            return await _put_off(letter, "broke", None, tools)
+        return await _refuse(said, messages.not_handled(reference), tools)
+    return Handled.DONE
 
 
 def _read(letter: Letter) -> Said | None:
@@ -156,9 +163,9 @@ def _read(letter: Letter) -> Said | None:
             case "reason":
                 return Reason.from_json(letter.body)
             case unknown:
-                log.error("letter of an unknown kind", key=letter.key, kind=unknown)
+                log.error("letter of an unknown kind", kind=unknown)
     except (KeyError, TypeError, ValueError, AttributeError):
-        log.exception("a letter that cannot be read", key=letter.key)
+        log.exception("a letter that cannot be read")
     return None
 
 
@@ -200,17 +207,18 @@ async def _done(letter: Letter, outcome: str, tools: Tools) -> bool:
         return await saved.inbox.handled(letter.key, at=tools.now(), outcome=outcome)
 
 
-async def _put_off(letter: Letter, outcome: str, tries: int | None, tools: Tools) -> None:
+async def _put_off(letter: Letter, outcome: str, tries: int | None, tools: Tools) -> Handled:
     """Look again after a while that doubles; give up after so many tries, if any."""
     if tries is not None and letter.tries >= tries:
         await _done(letter, outcome, tools)
-        return
+        return Handled.GIVEN_UP
     wait = timedelta(seconds=min(_LONGEST_WAIT, 0.25 * 2 ** min(letter.tries, 10)))
     async with tools.storage.transaction() as saved:
         await saved.inbox.later(letter, due_at=tools.now() + wait)
+    return Handled.PUT_OFF
 
 
-async def _refuse(said: Said, sentence: str, tools: Tools) -> None:
+async def _refuse(said: Said, sentence: str, tools: Tools) -> Handled:
     """Say why not, where the person asked: in the work's thread if there is one, else to them alone."""
     body = messages.plain(sentence, fallback=sentence[:280], state="refused")
     kept = forget_url(said) if isinstance(said, Request) else None
@@ -223,6 +231,7 @@ async def _refuse(said: Said, sentence: str, tools: Tools) -> None:
         if is_ours and work is not None:
             slot = f"refused/{said.key}"[:90]
             await saved.outbox.plan(owed(work, None, Kind.NOTICE, slot, body, now=tools.now))
+    return Handled.REFUSED
 
 
 async def _work_of(said: Said, saved: Saved) -> Work | None:

@@ -12,6 +12,7 @@ from typing import Self
 
 import structlog
 
+from bot.logs import about
 from handlers.errors import Refusal
 from handlers.ports import Clock
 from handlers.result import NotOurs
@@ -67,13 +68,14 @@ async def perform_in_order(work_id: str, *, storage: Database, perform: Perform,
             log.info("resuming a run", runs=left, work=work_id)
         if run is None:
             return
-        try:
-            await perform(run)
-        except NotOurs:
-            log.info("run ended elsewhere", run=run.id)
-        except asyncio.CancelledError:
-            await asyncio.shield(_put_back(run.id, storage))
-            raise
+        with about(work=work_id, run=run.id, stage=run.stage):
+            try:
+                await perform(run)
+            except NotOurs:
+                log.info("run ended elsewhere")
+            except asyncio.CancelledError:
+                await asyncio.shield(_put_back(run.id, storage))
+                raise
 
 
 async def _put_back(run_id: str, storage: Database) -> None:
@@ -131,7 +133,8 @@ class Embedded:
             log.exception("the queue could not be read; trying again")
             return
         for run in ready:
-            self._at_work[run.id] = asyncio.create_task(self._run(run))
+            with about(work=run.work_id, run=run.id, stage=run.stage):
+                self._at_work[run.id] = asyncio.create_task(self._run(run))
 
     async def _run(self, run: Run) -> None:
         try:
@@ -140,9 +143,9 @@ class Embedded:
             if begun is not None:
                 await self._perform(begun)
         except NotOurs:
-            log.info("run ended elsewhere", run=run.id)
+            log.info("run ended elsewhere")
         except Exception:
-            log.exception("run left for later", run=run.id)
+            log.exception("run left for later")
             await self._give_back(run.id)
         finally:
             del self._at_work[run.id]
@@ -156,7 +159,7 @@ class Embedded:
                 async with self._storage.transaction() as saved:
                     await saved.runs.back_in_line(only=run_id)
             except Exception:
-                log.exception("the queue cannot be written; trying again", run=run_id)
+                log.exception("the queue cannot be written; trying again")
             else:
                 return
 

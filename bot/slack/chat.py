@@ -11,6 +11,8 @@ import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.fence import Displaced
+from bot.logs import about
+from bot.metrics import Metrics
 from bot.slack.asides import Asides
 from bot.slack.calls import CallFailed, Calls, Trouble, build_client, build_session
 from bot.slack.heartbeats import Heartbeats
@@ -49,12 +51,14 @@ class Chat:
         tick: Callable[[], float] = time.monotonic,
         log: Any = None,
         on_refused_root: Callable[[Work, Sequence[Run], str], Awaitable[None]] = _nothing_else,
+        metrics: Metrics | None = None,
     ) -> None:
         """`on_refused_root` hears of a work that can say nothing, of its runs that were cancelled for it, and why."""
         self._database = database
         self._sleep = sleep
         self._log = log or structlog.get_logger("slack")
-        calls = Calls(client, pace or Pace(tick=tick, sleep=sleep))
+        counted = metrics or Metrics()
+        calls = Calls(client, pace or Pace(tick=tick, sleep=sleep), metrics=counted)
         self._on_refused_root = on_refused_root
         self._posting = Posting(
             calls=calls,
@@ -64,6 +68,7 @@ class Chat:
             tick=tick,
             log=self._log,
             on_refused_root=self._root_was_refused,
+            metrics=counted,
         )
         self._heartbeats = Heartbeats(
             calls=calls, posting=self._posting, database=database, sleep=sleep, tick=tick, log=self._log
@@ -159,6 +164,10 @@ class Chat:
 
     async def _lane(self, work_id: str) -> None:
         """Deliver what one work owes, one message after the other, until it owes nothing."""
+        with about(work=work_id):
+            await self._deliver_all(work_id)
+
+    async def _deliver_all(self, work_id: str) -> None:
         self._idle.clear()
         failures = 0
         try:
@@ -166,12 +175,13 @@ class Chat:
                 try:
                     if (found := await self._next(work_id)) is None:
                         return
-                    failures = failures + 1 if await self._fails(*found, failures) else 0
+                    with about(slot=found[0].slot):
+                        failures = failures + 1 if await self._fails(*found, failures) else 0
                 except Displaced:
                     raise
                 except Exception:  # noqa: BLE001  a fault of ours or of the database; what is owed stays owed
                     failures += 1
-                    self._log.exception("delivery stumbled", work=work_id)
+                    self._log.exception("delivery stumbled")
                 self._note_struggle(work_id, failures)
                 if failures:
                     await self._sleep(_rest_after(failures))
@@ -204,7 +214,7 @@ class Chat:
         try:
             await self._posting.show(message, work)
         except CallFailed as failed:
-            facts = {"slot": message.slot, "work": work.id, "code": failed.code, "failures": failures + 1}
+            facts = {"code": failed.code, "failures": failures + 1}
             match failed.trouble:
                 case Trouble.LIMITED:
                     return False  # its bucket is closed; the next try waits for its turn

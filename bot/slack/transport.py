@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -140,21 +139,9 @@ class SocketMode:
 
 
 def http_app(
-    app: AsyncApp | None,
-    *,
-    signing_secret: str | None,
-    look: Look | None = None,
-    metrics: Metrics | None = None,
-    now: Clock = lambda: datetime.now(UTC),
-    ready: Any = None,
+    app: AsyncApp | None, *, signing_secret: str | None, look: Look, metrics: Metrics, now: Clock
 ) -> Starlette:
     """What a balancer and Prometheus ask, and with an app `POST /slack/events` for all that Slack sends."""
-    if look is None:
-
-        async def look() -> Health:
-            return Health(missing=await ready())
-
-    metrics = metrics or Metrics()
     routes = [
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", _readiness(look), methods=["GET"]),

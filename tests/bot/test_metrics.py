@@ -54,6 +54,7 @@ def do_everything(metrics: Metrics, word: str) -> None:
         metrics.shown(word, shown)
     metrics.ended(run(stage=word, state=RunState.ANSWERED, started_at=at(1), ended_at=at(2), input_tokens=7))
     metrics.attempted(word, "fast", word, 0.1)
+    metrics.attempted(word, "fast", "answered", 0.1)
     metrics.retried(word, "fast")
     metrics.called(word, "ok", 0.1)
     metrics.limited(word, 3)
