@@ -32,7 +32,8 @@ POINTS: Final[Mapping[str, str]] = MappingProxyType(
         "cp28": "the tables were changed by a migration, uncommitted",
     }
 )
-"""What is true at each. The numbers leave room for those of benches (cp14 to cp17, cp27) and of handing on (cp23)."""
+"""What is true at each. The numbers leave room for those of benches (cp14 to cp17, cp27), of handing on (cp23),
+and of a checkpoint (cp29), which lies inside SQLite's library and is met there by tests."""
 
 _meet: Callable[[str], None] | None = None
 

@@ -89,6 +89,11 @@ class Disk:
     def of(cls, folder: Path, names: Iterable[str]) -> Disk:
         return cls({name: (folder / name).read_bytes() for name in names if (folder / name).exists()})
 
+    def hold(self, files: dict[str, bytes]) -> None:
+        """These are on the disk for sure, whatever was seen of them."""
+        self._files.update({name: _File(bytearray(content)) for name, content in files.items()})
+        self._named.update(files)
+
     def see(self, event: Event) -> None:
         match event:
             case Create():

@@ -20,8 +20,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 _PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
@@ -196,9 +197,11 @@ def _quicken(environment: Mapping[str, str]) -> None:
     if port := environment.get("TEST_WEB_PORT"):
         from tests.bot.sources.test_over_sockets import Server, room
 
-        bot.app.ReadingRoom = lambda: room(Server(port=int(port)))  # type: ignore[assignment,misc]  a test's web
+        vars(bot.app)["ReadingRoom"] = lambda: room(Server(port=int(port)))
     if pages := environment.get("TEST_CHECKPOINT_PAGES"):
         _checkpoint_every(int(pages))
+    if synchronous := environment.get("TEST_SYNCHRONOUS"):
+        _wait_for_the_disk(synchronous)
 
 
 def _checkpoint_every(pages: int) -> None:
@@ -206,11 +209,26 @@ def _checkpoint_every(pages: int) -> None:
     connect = sqlite3.connect
 
     def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection = connect(*arguments, **options)
+        connection: sqlite3.Connection = connect(*arguments, **options)
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}").close()
         return connection
 
-    sqlite3.connect = connected  # type: ignore[assignment]  the same signature
+    vars(sqlite3)["connect"] = connected
+
+
+def _wait_for_the_disk(how: str) -> None:
+    """Otherwise than the program says."""
+    from storage import sqlite
+
+    class Cursor(sqlite3.Cursor):
+        def execute(self, statement: str, *values: Any) -> Self:
+            return super().execute(statement.replace("synchronous=FULL", f"synchronous={how}"), *values)
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, *_: Any) -> Cursor:
+            return super().cursor(Cursor)
+
+    vars(sqlite.sqlite3)["connect"] = partial(sqlite3.connect, factory=Connection)
 
 
 if __name__ == "__main__":

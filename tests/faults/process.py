@@ -27,6 +27,7 @@ from tests.stories.oracles import nothing_is_wrong
 from tests.stories.workspace import REVIEWERS, STACK, UNDONE
 
 PATIENCE = 60.0
+RETRIES = (0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +115,13 @@ class Host:
 
     async def start(self) -> None:
         """A new life of each process that has none, up to the connection to Slack."""
+        self.begin_missing()
+        await self.connected()
+
+    def begin_missing(self) -> None:
         for name in self.roles:
             if name not in self.lives:
                 self.begin(name)
-        await self.connected()
 
     async def connected(self) -> None:
         await self.slack.until(lambda: self.slack.connections, timeout=PATIENCE)
@@ -138,14 +142,15 @@ class Host:
             assert code == 0, life.last_words
         return time.monotonic() - began
 
+    @property
+    def dead(self) -> str | None:
+        """A process that has ended by itself."""
+        return next((name for name, life in self.lives.items() if life.returncode is not None), None)
+
     async def dies(self, seconds: float = PATIENCE) -> str:
         """Wait until a process dies of its doom; which one."""
-
-        def dead() -> str | None:
-            return next((name for name, life in self.lives.items() if life.returncode is not None), None)
-
         async with asyncio.timeout(seconds):
-            while (name := dead()) is None:  # noqa: ASYNC110  another process does it
+            while (name := self.dead) is None:  # noqa: ASYNC110  another process does it
                 await asyncio.sleep(0.005)
         life = self.lives[name]
         assert await self._ends(name, None) == -signal.SIGKILL, life.last_words
@@ -191,12 +196,12 @@ async def host(
     database_url: str | None = None,
     roles: Mapping[str, str] | None = None,
     more: Mapping[str, str] | None = None,
+    retries: tuple[float, ...] = RETRIES,
 ) -> AsyncIterator[Host]:
     """Machines with nothing running yet; leaving checks what must hold whatever was killed.
 
     `database_url` is a SQLite file in the folder by default; `more` stands in every process's environment.
     """
-    retries = (0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
     url = database_url or f"sqlite:///{folder / 'countersign.db'}"
     async with ScriptedModels(answers=answers, pace=pace) as models, Playground(retry_delays=retries) as slack:
         slack.pace(enabled=False)

@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,14 +41,14 @@ def strace() -> str:
 class Recorder:
     """Attached to a life that waits to be watched; lets it go."""
 
-    def __init__(self, life: Life, folder: Path) -> None:
-        self._life, self._folder = life, folder
+    def __init__(self, life: Life, folder: Path, names: Sequence[str] = NAMES) -> None:
+        self._life, self._folder, self.names = life, folder, names
         self._log = folder / f"strace.{life.pid}"
         self._process: subprocess.Popen[bytes] | None = None
 
     async def attach(self, *options: str) -> None:
         """Miss nothing: the process begins once it is watched."""
-        paths = [part for name in ("", *NAMES) for part in ("-P", str(self._folder / name).rstrip("/"))]
+        paths = [part for name in ("", *self.names) for part in ("-P", str(self._folder / name).rstrip("/"))]
         watched = ["-f", "-qq", "-ttt", "-y", "-xx", "-s", "1000000", "-e", f"trace={_CALLS}", "-e", "signal=none"]
         await self._status("State:\tT")
         self._begin([strace(), *watched, *options, *paths, "-o", str(self._log), "-p", str(self._life.pid)])
