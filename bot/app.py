@@ -169,7 +169,7 @@ class Countersign:
         if self.storage.is_sqlite:
             return Embedded(storage=self.storage, perform=self._perform, now=utc_now)
         url = self.storage.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        courier = Distributed(url=url, storage=self.storage, now=utc_now, shares=self._pace.share)
+        courier = Distributed(url=url, storage=self.storage, now=utc_now, shares=self._pace.share, metrics=self.metrics)
         await self._exit.enter_async_context(courier)
         self.storage.carry = courier.carry
         return courier
@@ -223,8 +223,15 @@ class Countersign:
             door=door,
             metrics=self.metrics,
         )
-        backlog = Backlog(client, self._pace)
-        repair = Repair(storage=self.storage, backlog=backlog, stack=lambda: self.live.stack, door=door, now=utc_now)
+        backlog = Backlog(client, self._pace, metrics=self.metrics)
+        repair = Repair(
+            storage=self.storage,
+            backlog=backlog,
+            stack=lambda: self.live.stack,
+            door=door,
+            now=utc_now,
+            metrics=self.metrics,
+        )
         self._beside("repair", repair.run())
         if self._access.app_token:
             token = self._access.app_token.get_secret_value()

@@ -21,6 +21,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.tasks import Task
 
 from bot.fence import Displaced, fenced
+from bot.metrics import Metrics
 from handlers.ports import Clock
 from storage.database import Database, Saved
 from storage.errands import Errand, Subject
@@ -48,10 +49,20 @@ class Distributed:
     Args:
         url: the database as psycopg has it.
         shares: told how many processes attend, whenever that changes.
+        metrics: what the sweeps are counted in.
     """
 
-    def __init__(self, *, url: str, storage: Database, now: Clock, shares: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        storage: Database,
+        now: Clock,
+        shares: Callable[[int], None],
+        metrics: Metrics | None = None,
+    ) -> None:
         self._storage, self._now, self._shares = storage, now, shares
+        self._metrics = metrics or Metrics()
         self._attendants: Mapping[Subject, Attend] = {}
         self._app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=8, timeout=10.0))
         self._task: Task[Any, Any, Any] = self._app.task(name="attend", pass_context=True)(self._attend)
@@ -157,17 +168,29 @@ class Distributed:
         """Take over from processes that stopped beating, and sweep for what nobody carries."""
         swept_at = 0.0
         while True:
-            await self._rescue()
+            await self._counted("rescue", self._rescue())
             self._shares(await self._processes())
             if (now := asyncio.get_running_loop().time()) - swept_at > 60:  # noqa: PLR2004  a minute
                 swept_at = now
-                await self.reconcile()
+                await self._counted("reconcile", self.reconcile())
             await asyncio.sleep(HEARTBEAT)
 
-    async def _rescue(self) -> None:
-        """Put the jobs of a dead process in line anew, as new ones: it cannot end those if it was not dead."""
+    async def _counted(self, name: str, sweep: Awaitable[int]) -> None:
+        try:
+            found = await sweep
+        except Exception:
+            self._metrics.swept(name, well=False)
+            raise
+        self._metrics.swept(name, found=found)
+
+    async def _rescue(self) -> int:
+        """Put the jobs of a dead process in line anew, as new ones: it cannot end those if it was not dead.
+
+        Returns how many that were.
+        """
         manager = self._app.job_manager
-        for job in await manager.get_stalled_jobs(seconds_since_heartbeat=LOST):
+        stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=LOST))
+        for job in stalled:
             log.warning("taking over from a process that is gone", job=job.lock)
             await self._put([_errand_of(job)], doubt=True)
             try:
@@ -175,6 +198,7 @@ class Distributed:
             except ConnectorException as problem:
                 log.info("somebody else took it over", job=job.lock, cause=type(problem).__name__)
         await manager.prune_stalled_workers(LOST)
+        return len(stalled)
 
     async def _processes(self) -> int:
         """How many attend; each has one worker a subject."""

@@ -34,6 +34,7 @@ class Kept(StrEnum):
 
     NEW = "new"
     KNOWN = "known"
+    MISSED = "missed"
     FAILED = "failed"
 
 

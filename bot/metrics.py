@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import time
 
 from prometheus_client import (
@@ -186,6 +184,7 @@ class Metrics:
 
     def _count_sweeps(self) -> None:
         self._sweeps = self._counter("sweeps_total", "Rounds of what comes round by the clock.", "name", "outcome")
+        self._findings = self._counter("sweep_findings_total", "What sweeps found to do.", "name")
         self._swept_at = Gauge(
             "sweep_last_success_timestamp_seconds",
             "When a sweep last went well.",
@@ -194,13 +193,9 @@ class Metrics:
             registry=self.registry,
         )
 
-    @contextmanager
-    def sweep(self, name: str) -> Iterator[None]:
-        """One round: well, or not if it raises. `name` stands in the code."""
-        try:
-            yield
-        except Exception:
-            self._sweeps.labels(name, "failed").inc()
-            raise
-        self._sweeps.labels(name, "ok").inc()
-        self._swept_at.labels(name).set(time())
+    def swept(self, name: str, *, well: bool = True, found: int = 0) -> None:
+        """A round of this name, which stands in the code, is over; `found` is how much there was to do."""
+        self._sweeps.labels(name, "ok" if well else "failed").inc()
+        self._findings.labels(name).inc(found)
+        if well:
+            self._swept_at.labels(name).set(time())

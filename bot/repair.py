@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from bot.metrics import Kept, Metrics
 from bot.slack.backlog import Backlog, Withheld
 from bot.slack.calls import CallFailed, Trouble
 from bot.slack.door import Door, moment
@@ -81,7 +82,9 @@ class Repair:
         door: Callable[[], Door],
         now: Clock,
         sleep: Sleep = asyncio.sleep,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._storage, self._backlog, self._stack, self._door = storage, backlog, stack, door
         self._now, self._sleep = now, sleep
         self._woken = asyncio.Event()
@@ -124,8 +127,13 @@ class Repair:
             if done is not None and wanted <= done <= now + _HOUR:  # later than that, a clock was wrong
                 return done
             async with self._turn() as is_ours:
-                return now if is_ours and await self.sweep() else None
+                if not is_ours:
+                    return None
+                is_whole = await self.sweep()
+                self._metrics.swept("repair", well=is_whole)
+                return now if is_whole else None
         except Exception:
+            self._metrics.swept("repair", well=False)
             log.exception("what was missed could not be looked for; trying again")
             return None
 
@@ -259,7 +267,8 @@ class Repair:
             for one in missing:
                 which = one.person, one.emoji
                 if before.get(which) == now_known.get(which) and await saved.inbox.put(self._door().seen(one)):
-                    log.info("a reaction was missed", channel=spot.channel, ts=spot.ts, added=one.added, key=one.key)
+                    self._metrics.kept("reaction", Kept.MISSED)
+                    log.info("a reaction was missed", channel=spot.channel, ts=spot.ts, added=one.added, letter=one.key)
 
     # Mentions and reasons
 
@@ -334,7 +343,8 @@ class Repair:
                     Request.from_json(one.body) for one in await saved.inbox.in_line(letter.line) if _is_request(one)
                 ]
                 if is_missing(said, wanted=this.wanted, line=line) and await saved.inbox.put(letter):
-                    log.info("a message was missed", channel=said.channel, key=letter.key)
+                    self._metrics.kept(letter.kind, Kept.MISSED)
+                    log.info("a message was missed", channel=said.channel, letter=letter.key)
 
     # What Slack does not show
 

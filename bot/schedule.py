@@ -48,11 +48,12 @@ class Ticks:
     async def tidy(self) -> None:
         """Forget letters handled long ago. Safe in any process, at any time, any number of times."""
         try:
-            with self._metrics.sweep("tidy"):
-                dropped = await self._forget(self._now() - _KEPT)
+            dropped = await self._forget(self._now() - _KEPT)
         except Exception:
+            self._metrics.swept("tidy", well=False)
             log.exception("the inbox could not be tidied; the next hour tries again")
             return
+        self._metrics.swept("tidy", found=dropped)
         if dropped:
             log.info("forgot handled letters", count=dropped)
 

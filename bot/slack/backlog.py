@@ -8,6 +8,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.metrics import Metrics
 from bot.slack.calls import CallFailed, Calls, Trouble
 from bot.slack.pace import Pace
 from handlers.ports import Sleep
@@ -32,8 +33,10 @@ class Withheld(Exception):  # noqa: N818  reads as a fact
 class Backlog:
     """Questions that nobody waits for. Each raises Withheld, or CallFailed where Slack may answer later."""
 
-    def __init__(self, client: AsyncWebClient, pace: Pace, *, sleep: Sleep = asyncio.sleep) -> None:
-        self._calls = Calls(client, pace)
+    def __init__(
+        self, client: AsyncWebClient, pace: Pace, *, sleep: Sleep = asyncio.sleep, metrics: Metrics | None = None
+    ) -> None:
+        self._calls = Calls(client, pace, metrics=metrics)
         self._sleep = sleep
 
     async def channels(self) -> list[str]:

@@ -61,8 +61,7 @@ def do_everything(metrics: Metrics, word: str) -> None:
     metrics.paced(word, 2)
     metrics.read_back(found=True)
     metrics.is_a("run", intake="socket", database="sqlite")
-    with metrics.sweep("tidy"):
-        pass
+    metrics.swept("tidy")
 
 
 def test_two_lives_of_the_bot_in_one_process_count_for_themselves() -> None:
@@ -165,13 +164,13 @@ def test_clocks_that_disagree_cost_no_run() -> None:
     assert counted(metrics, "runs_ended_total", stage="draft", state="failed", model="none") == 1
 
 
-def test_a_sweep_that_fails_is_counted_as_one_and_still_fails() -> None:
+def test_a_sweep_is_counted_by_how_it_went_and_what_it_found() -> None:
     metrics = Metrics()
-    with metrics.sweep("tidy"):
-        pass
-    with pytest.raises(OSError, match="full"), metrics.sweep("repair"):
-        raise OSError("disk full")
-    assert counted(metrics, "sweeps_total", name="tidy", outcome="ok") == 1
+    metrics.swept("tidy", found=3)
+    metrics.swept("tidy", found=4)
+    metrics.swept("repair", well=False)
+    assert counted(metrics, "sweep_findings_total", name="tidy") == 7
+    assert counted(metrics, "sweeps_total", name="tidy", outcome="ok") == 2
     assert counted(metrics, "sweeps_total", name="repair", outcome="failed") == 1
     assert counted(metrics, "sweep_last_success_timestamp_seconds", name="tidy")
     assert counted(metrics, "sweep_last_success_timestamp_seconds", name="repair") is None

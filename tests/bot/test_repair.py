@@ -144,3 +144,17 @@ async def postgresql(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     url = await asyncio.to_thread(request.getfixturevalue("postgres").fresh)
     async with Database(url) as opened:
         yield opened
+
+
+async def test_each_sweep_is_counted_by_how_it_went(storage: Database, clock: FakeClock) -> None:
+    outcomes: list[bool | Exception] = [False, ValueError(), True]
+    repair = Watched(storage, clock, *outcomes)
+    with capture_logs():
+        did = await watched(repair)
+
+    def counted(outcome: str) -> float | None:
+        labels = {"name": "repair", "outcome": outcome}
+        return repair._metrics.registry.get_sample_value("countersign_sweeps_total", labels)
+
+    assert counted("failed") == 2
+    assert counted("ok") == did.count("sweep") - 2

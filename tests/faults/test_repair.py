@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 import bot.app
+from bot.metrics import Metrics
 from bot.playground.delivery import Ack, Kind, Retry
 from bot.playground.scripted import ScriptedModels
 from bot.playground.server import Call, Fault, Message, Playground
@@ -627,3 +628,23 @@ async def test_a_connection_that_was_lost_for_a_while_is_a_reason_to_look(house:
         await house.slack.until(lambda: len(us.in_thread(root, "card")) == 2)
         await us.quiet()
         assert (states(us, root), stages(us, root)) == (["approved"], ["final", "critique"])
+
+
+async def test_what_was_never_delivered_is_counted_as_missed(house: House) -> None:
+    house.goes_to(2)
+    async with house.life() as us:
+        assert await sweep(us)
+        root = await us.starts("final", BRIEF)
+        text = us.last(root, "answer")
+    async with house.away():
+        await us.person("ann").replies(root, "<@UBOT> status")
+        await us.person("rae").reacts(CHECK, text)
+        house.goes_to(0)
+    metrics = Metrics()
+    async with house.life() as us:
+        async with repair_of(us, metrics=metrics) as repair:
+            assert await repair.sweep()
+        await us.quiet()
+    for kind in ("request", "reaction"):
+        labels = {"kind": kind, "outcome": "missed"}
+        assert metrics.registry.get_sample_value("countersign_letters_kept_total", labels) == 1

@@ -211,3 +211,12 @@ async def test_each_line_names_what_it_is_about_and_none_repeats_what_people_or_
     assert all(line["work"] == work["id"] and line["slot"] for line in delivered)
     assert BRIEF not in lines.getvalue()
     assert not [text for text in texts if text[:40] in lines.getvalue()]
+
+
+async def test_what_comes_round_by_the_clock_is_counted(tmp_path: Path) -> None:
+    async with team(tmp_path) as us:
+        sweeps = {"repair"} if us.bot.storage.is_sqlite else {"repair", "rescue", "reconcile"}
+        counted = us.bot.metrics.registry.get_sample_value
+        well = [{"name": name, "outcome": "ok"} for name in sweeps]
+        await until(lambda: all(counted("countersign_sweeps_total", labels) for labels in well))
+        assert all(counted("countersign_sweep_last_success_timestamp_seconds", {"name": name}) for name in sweeps)
