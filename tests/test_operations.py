@@ -72,6 +72,11 @@ def test_a_metric_that_is_new_or_forgotten_would_be_noticed() -> None:
     assert any(family.name.startswith("python_") for family in families())
 
 
+def test_no_metric_stands_on_the_page_twice() -> None:
+    every = [family.name for family in families()]
+    assert len(every) == len(set(every))
+
+
 def test_every_part_of_readiness_is_told() -> None:
     assert [names(part).pop() for part, *_ in rows(section("Ready or not"))] == list(PARTS)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import make_url
 
 from bot.glance import Glance
 from bot.readiness import Readiness, waiting_too_long
@@ -19,6 +20,7 @@ from storage.database import Database, Saved
 from storage.gauges import Gauges, OpenRuns
 from storage.records import RunState
 from tests.fakes import open_database
+from tests.postgres import Server
 from tests.storage.records import NOON, letter, message, work
 
 PATIENCE = 0.05
@@ -208,3 +210,23 @@ async def test_a_broken_stack_file_is_told_by_code_and_line_alone(
         f"The changed stack file cannot be used (E104 in line 3{others}), so the old stack stays in use. "
         "`python -m bot check` shows what to mend."
     )
+
+
+async def test_a_table_that_somebody_holds_is_not_waited_for_and_is_seen_again_afterwards(postgres: Server) -> None:
+    url = await asyncio.to_thread(postgres.fresh)
+    name = str(make_url(url).database)
+    async with Database(url) as storage:
+        look = Glance(storage, patience=0.3)
+        assert (await look.look()).gauges == Gauges()
+        with await asyncio.to_thread(postgres.connect, name) as other:
+            other.execute("BEGIN")
+            other.execute("LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
+            for _ in range(3):
+                assert (await look.look()).problem == "The database did not answer within 0.3 s."
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+            assert other.execute(waiting, (name,)).fetchone() == (1,)
+            other.execute("ROLLBACK")
+        async with asyncio.timeout(20):
+            while (await look.look()).gauges is None:  # noqa: ASYNC110  the one that hung ends by itself
+                await asyncio.sleep(0)
+        await look.aclose()
