@@ -24,6 +24,7 @@ from bot.intake import Intake, Tools
 from bot.logs import learn_secrets
 from bot.metrics import Metrics
 from bot.models.assigned import AssignedModels
+from bot.models.shared_seats import SharedSeats
 from bot.queue import Alone, Embedded, perform_in_order
 from bot.readiness import Readiness
 from bot.repair import Repair
@@ -36,6 +37,7 @@ from bot.slack.listeners import build_app
 from bot.slack.lookup import Lookup
 from bot.slack.pace import Pace
 from bot.slack.rich_text import parts_of
+from bot.slack.shared_pace import SharedPace
 from bot.slack.transport import SocketMode, http_app, serve
 from bot.sources.fetch import ReadingRoom
 from bot.stack_file import LiveStack, Loaded
@@ -96,14 +98,13 @@ class Countersign:
     ) -> None:
         self._access, self._stack_path, self._port = slack, stack_path, port
         self._database_url, self.role = database_url, role
-        self._pace = pace or Pace()
+        self._given_pace = pace
         self._follow = follow
         self._sources = sources
         self._environment = dict(os.environ) if environment is None else environment
         self._exit = AsyncExitStack()
         self._tasks: list[asyncio.Task[Any]] = []
         self.metrics = Metrics()
-        self._pace.on_wait(self.metrics.paced)
         self._socket: SocketMode | None = None
         self._failed: asyncio.Future[None] | None = None
 
@@ -128,10 +129,13 @@ class Countersign:
         self._exit.push_async_callback(self.storage.close)
         self.storage.on_ended(self.metrics.ended)
         await bring_to_newest(self.storage)
+        self._pace = self._given_pace or (Pace() if self.storage.is_sqlite else SharedPace(self.storage))
+        self._pace.on_wait(self.metrics.paced)
         session = await self._exit.enter_async_context(build_session())
         token = self._access.bot_token.get_secret_value()
         client = build_client(token, self._access.api_url, session)
-        self.models = AssignedModels(environment=self._environment, metrics=self.metrics)
+        seats = None if self.storage.is_sqlite else SharedSeats(self.storage)
+        self.models = AssignedModels(environment=self._environment, metrics=self.metrics, seats=seats)
         self._exit.push_async_callback(self.models.aclose)
         self.sources = self._sources or self._reading_room()
         who = await _who_we_are(client)

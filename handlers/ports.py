@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -51,12 +52,33 @@ class ModelAnswer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """Which model is asked, under its key in the stack, for how long at most, and for which stage."""
+    """Which model is asked, under its key in the stack, for how long at most, for which stage, and by which run.
+
+    `host_concurrency` is how many may ask at the model's host at once, whatever the model; None: any number.
+    """
 
     key: str
     model: Model
     timeout_seconds: float
     stage: str = ""
+    run_id: str = ""
+    host_concurrency: int | None = None
+
+    @property
+    def limits(self) -> list[tuple[str, int]]:
+        """What it needs a place at, by a name of its own, and how many places there are; the model's comes first."""
+        limits = [(f"model {self.key}", self.model.concurrency)]
+        if self.host_concurrency is not None:
+            limits.append((f"host {self.model.host}", self.host_concurrency))
+        return limits
+
+
+class Seats(Protocol):
+    """Who may ask a model now: so many at once, whichever process they are in."""
+
+    def within(self, assignment: Assignment) -> AbstractAsyncContextManager[None]:
+        """Wait for a place, and hold it inside."""
+        ...
 
 
 class Models(Protocol):

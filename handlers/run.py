@@ -63,7 +63,7 @@ async def run_stage(
             context, told = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
-            got = await _ask(decided, context, stack, models=models)
+            got = await _ask(run, decided, context, stack, models=models)
         stage = StageName(run.stage)
         allowed = stack.rules(stage).max_output_tokens
         deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
@@ -191,7 +191,7 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
             pause = NEXT_BEATS
 
 
-async def _ask(decided: Route, context: Context, stack: Stack, *, models: Models) -> Answered:
+async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, models: Models) -> Answered:
     """Ask the assigned model, then its fallbacks in order; who was tried is never forgotten."""
     rules = stack.rules(decided.stage)
     prompt = Prompt(
@@ -207,7 +207,15 @@ async def _ask(decided: Route, context: Context, stack: Stack, *, models: Models
             failures.append(_too_long(decided.stage, key, context.tokens, rules.max_output_tokens, model))
             continue
         try:
-            assignment = Assignment(key=key, model=model, timeout_seconds=rules.timeout_seconds, stage=decided.stage)
+            host = stack.hosts.get(model.host)
+            assignment = Assignment(
+                key=key,
+                model=model,
+                timeout_seconds=rules.timeout_seconds,
+                stage=decided.stage,
+                run_id=run.id,
+                host_concurrency=host and host.concurrency,
+            )
             answer = await models.ask(assignment, prompt)
         except ModelFailed as failure:
             failures.append(failure)

@@ -33,6 +33,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "E305": "Regulated: fewer than two reviewers.",
         "E306": "Regulated: solo mode lets people approve their own work.",
         "W201": "A channel leaves a stage without a model.",
+        "W202": "A host is the host of no model.",
     }
 )
 _PERSON_OR_GROUP = re.compile(r"[UWS][A-Z0-9]{2,20}")
@@ -99,6 +100,14 @@ def _names(stack: Stack) -> Remarks:
         if not model.id.isprintable():
             sentence = f"models.{key}.id must be one line of printable characters."
             yield Remark(code="E211", at=("models", key, "id"), sentence=sentence)
+
+
+def _hosts_of_nobody(stack: Stack) -> Remarks:
+    known = {model.host for model in stack.models.values()}
+    for name in stack.hosts:
+        if name not in known:
+            rule = "is the host of no model's base_url, so it limits nothing; write it as there, with the port if any."
+            yield Remark(code="W202", at=("hosts", name), sentence=f"A name in [hosts] {rule}")
 
 
 def _missing_models(stack: Stack) -> Remarks:
@@ -290,6 +299,7 @@ _REVIEWERS: tuple[Path, ...] = (
 _CHECKS = (
     Check(find=_no_model, reads=(("models", _WHOLE),)),
     Check(find=_names, reads=()),
+    Check(find=_hosts_of_nobody, reads=(("models", "*", "base_url"),)),
     Check(find=_missing_models, reads=(("models", _WHOLE),)),
     Check(find=_below_floor, reads=(("models", "*", "trust"), ("stages", "*", "min_trust"), ("stages", "*", "model"))),
     Check(find=_gate_without_reviewers, reads=(_GATES, *_REVIEWERS)),

@@ -181,6 +181,17 @@ class Model(_Value):
     concurrency: Whole = Field(default=4, ge=1, le=1_000)
     price: Price | None = None
 
+    @property
+    def host(self) -> str:
+        """Where it is asked, as [hosts] names it: the name, and the port if the address has one."""
+        return urlsplit(self.base_url).netloc.lower()
+
+
+class Host(_Value):
+    """What holds for all models behind one host together."""
+
+    concurrency: Whole = Field(default=1_000, ge=1, le=10_000)
+
 
 class StageRules(_Value):
     """What the operator says of a stage; None stands for the contract's default.
@@ -258,6 +269,7 @@ class Stack(_Value):
     """The whole of `stack.toml`."""
 
     models: Named[Model] = Field(default_factory=dict)
+    hosts: Named[Host] = Field(default_factory=dict)
     stages: Annotated[Mapping[StageName, StageRules], AfterValidator(_freeze), WrapSerializer(_thaw)] = Field(
         default_factory=dict
     )

@@ -19,6 +19,7 @@ from storage.inbox import Inbox
 from storage.ledger import Ledger
 from storage.marks import Marks
 from storage.outbox import Outbox
+from storage.paces import Paces
 from storage.records import Run
 from storage.reviews import Reviews
 from storage.runs import Runs
@@ -72,6 +73,7 @@ class Saved:
         self.reviews = Reviews(connection)
         self.ledger = Ledger(connection)
         self.marks = Marks(connection)
+        self.paces = Paces(connection)
 
     async def driver(self) -> Any:
         """The driver's own connection, for whoever adds something of theirs to the transaction."""

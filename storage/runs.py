@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -127,6 +127,26 @@ class Runs:
         """Ids of works in which a run waits or is under way."""
         found = select(_runs.c.work_id).where(_runs.c.state.in_(_OPEN)).distinct().order_by(_runs.c.work_id)
         return list((await self._connection.execute(found)).scalars())
+
+    async def sit_down(self, run_id: str, *, seat: str, most: int, host: str, most_at_host: int | None) -> bool:
+        """Give a running run a place at a model and its host; False while there is none."""
+        others = and_(_runs.c.state == RunState.RUNNING, _runs.c.id != run_id)
+        seated = and_(others, _runs.c.is_seated.is_(True))
+        rows = await self._connection.execute(
+            select(
+                func.count().filter(and_(seated, _runs.c.seat == seat)),
+                func.count().filter(and_(seated, _runs.c.seat_host == host)),
+            ).where(_runs.c.state == RunState.RUNNING)
+        )
+        at_model, at_host = rows.one()
+        is_free = at_model < most and (most_at_host is None or at_host < most_at_host)
+        change = update(_runs).where(_runs.c.id == run_id, _runs.c.state == RunState.RUNNING)
+        done = await self._connection.execute(change.values(seat=seat, seat_host=host, is_seated=is_free))
+        return is_free or done.rowcount == 0  # whose run is over needs no place: it finds that out when it ends
+
+    async def get_up(self, run_id: str) -> None:
+        """A run has its answer, or none; its place is free."""
+        await self._connection.execute(update(_runs).where(_runs.c.id == run_id).values(is_seated=False))
 
     async def keep_context(self, context: StoredContext) -> None:
         """Remember what the model is about to see; the last attempt's is what counts."""

@@ -137,6 +137,13 @@ Index("ix_runs_work", runs.c.work_id, runs.c.seq)
 _OPEN = runs.c.state.in_(("queued", "running"))
 Index("ix_runs_open", runs.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
+paces = Table(
+    "paces",
+    metadata,
+    Column("name", String(200), primary_key=True),  # of what is limited, such as a method and a channel
+    Column("free_at", Moment, nullable=False),
+)
+
 marks = Table(
     "marks",
     metadata,

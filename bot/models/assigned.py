@@ -11,7 +11,6 @@ import asyncio
 import random
 import ssl
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Literal
@@ -25,13 +24,13 @@ from bot.models.anthropic import AnthropicWire
 from bot.models.clients import Clients, Origin, open_client, origin_of
 from bot.models.errors import AttemptFailed, Code, OptionalField, sentence
 from bot.models.exchange import Exchange, Key
-from bot.models.gate import Gate
+from bot.models.gate import LocalSeats
 from bot.models.openai import OpenAIWire
 from bot.models.provider_errors import clean
 from bot.models.waiting import pause
 from bot.models.wire import Wire
 from handlers.errors import ModelFailed
-from handlers.ports import Assignment, ModelAnswer, Prompt, Sleep
+from handlers.ports import Assignment, ModelAnswer, Prompt, Seats, Sleep
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +50,7 @@ class AssignedModels:
         client_factory: opens the client for an origin.
         silence_seconds: how long an answer may pause once its words have begun.
         metrics: what attempts are counted in.
+        seats: who may ask now; by default nobody else is there.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class AssignedModels:
         client_factory: Callable[[Origin, ssl.SSLContext], httpx.AsyncClient] = open_client,
         silence_seconds: float = _SILENCE,
         metrics: Metrics | None = None,
+        seats: Seats | None = None,
     ) -> None:
         self._environment = environment
         self._sleep = sleep
@@ -69,7 +70,7 @@ class AssignedModels:
         self._silence = silence_seconds
         self._metrics = metrics or Metrics()
         self._clients = Clients(client_factory)
-        self._gates: defaultdict[str, Gate] = defaultdict(Gate)
+        self._seats = seats or LocalSeats()
         # What an endpoint turned out not to know, so that the next request spares it.
         self._without: dict[tuple[str, str], frozenset[OptionalField]] = {}
 
@@ -80,7 +81,7 @@ class AssignedModels:
             url = _address(assignment)
         except AttemptFailed as failed:
             raise ModelFailed(sentence(assignment.key, failed, asked=0, said=""), code=failed.code) from None
-        async with self._gates[assignment.key].within(assignment.model.concurrency):
+        async with self._seats.within(assignment):
             return await self._attempts(assignment, prompt, url, secret)
 
     async def aclose(self) -> None:

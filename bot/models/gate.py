@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from handlers.ports import Assignment
 
 
 class Gate:
@@ -47,3 +49,17 @@ class Gate:
             if not place.done():
                 self._inside += 1
                 place.set_result(None)
+
+
+class LocalSeats:
+    """The port Seats in a process alone: first come, first served, by model and by host."""
+
+    def __init__(self) -> None:
+        self._gates: defaultdict[str, Gate] = defaultdict(Gate)
+
+    @asynccontextmanager
+    async def within(self, assignment: Assignment) -> AsyncIterator[None]:
+        async with AsyncExitStack() as places:
+            for name, limit in assignment.limits:
+                await places.enter_async_context(self._gates[name].within(limit))
+            yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ _LARGEST_REQUEST = 32 * 1024 * 1024
 class ScriptedModels:
     """Answers both wires under one address, records every request, and fails when told to.
 
+    `requests` holds all, in order; `broken_off` those whose asker did not wait for the end.
+
     Args:
         port: where to listen on loopback; 0 takes a free port.
         answers: chooses the reply to a request; the demo's answers by default.
@@ -32,6 +35,7 @@ class ScriptedModels:
     def __init__(self, *, port: int = 0, answers: Answers | None = None, pace: float = 0.0) -> None:
         self.answers: Answers = answers or demo_answers()
         self.requests: list[Recorded] = []
+        self.broken_off: list[Recorded] = []
         self.pace = pace
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -99,7 +103,11 @@ class ScriptedModels:
         chosen = self.answers(recorded)
         answer = await chosen if inspect.isawaitable(chosen) else chosen
         reply = Reply(text=answer) if isinstance(answer, str) else answer
-        return await Player(request, recorded, reply, pace=self.pace).play()
+        try:
+            return await Player(request, recorded, reply, pace=self.pace).play()
+        except (asyncio.CancelledError, ConnectionError):
+            self.broken_off.append(recorded)
+            raise
 
 
 async def _read(request: web.Request) -> dict[str, Any]:

@@ -185,6 +185,12 @@ def test_a_channel_that_leaves_a_stage_without_a_model_is_a_warning(folder: Path
     ]
 
 
+def test_a_limit_for_a_host_that_no_model_is_at_is_a_warning(folder: Path) -> None:
+    found = load(folder, '%MODELS\n%REVIEW\n[hosts."api.nobody.example"]\nconcurrency = 4').findings
+    (told,) = [str(finding) for finding in found if finding.code == "W202"]
+    assert "is the host of no model's base_url" in told
+
+
 def test_the_text_of_an_instructions_file_becomes_the_instructions(folder: Path) -> None:
     loaded = load(folder, EVERYTHING)
     assert loaded.stack.rules(StageName.DRAFT).instructions == "Be kind to Romans."
