@@ -57,3 +57,18 @@ def test_every_file_it_names_is_there() -> None:
 def test_every_make_target_it_names_is_there() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make (\w+)", README)) <= targets
+
+
+def test_the_processes_it_starts_are_commands_of_the_program() -> None:
+    (commands,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    started = re.findall(r"python -m bot (\w+)", (ROOT / "Procfile").read_text())
+    composed = re.findall(r'^ {4}command: \["(\w+)"\]', (ROOT / "compose.yaml").read_text(), re.MULTILINE)
+    assert set(started) == {"migrate", "web", "worker"}
+    assert composed == ["web", "worker"]
+    assert {*started, *composed} <= set(commands.choices)
+
+
+def test_the_image_holds_what_the_program_is_made_of() -> None:
+    copied = set(re.findall(r"^COPY (\w+) \./\w+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert copied == {"bot", "handlers", "storage"}
+    assert all(f"!{name}" in (ROOT / ".dockerignore").read_text().splitlines() for name in copied)
