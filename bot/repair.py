@@ -45,7 +45,7 @@ _THREADS_BEGAN = timedelta(days=7)
 """Threads that began before this are read only where we spoke since."""
 _LEASE = timedelta(seconds=15)
 _RENEW_SECONDS = 5.0
-_PAUSE, _LONGEST_PAUSE = 60.0, 600.0
+_PAUSE, _LONGEST_PAUSE = _LEASE.total_seconds(), 600.0
 _SETTLED = timedelta(seconds=5)
 """What Slack tells, it shows at once; until this has passed, we look twice."""
 _MENTIONS_LOST = "mentions made while the bot is down are not found again (channels:history, groups:history)"
@@ -55,7 +55,8 @@ _SCOPES = {
     "reactions.get": "reactions made while the bot is down are not found again (reactions:read)",
     "users.conversations": "mentions are found again only where there is work already (channels:read, groups:read)",
 }
-_FIRST, _DONE, _AT_WORK = "repair/first", "repair/done", "repair/at work"
+_FIRST, _DONE = "repair/first", "repair/done"
+_AT_WORK, _AT_REST = "repair/at work", "repair/at rest"
 
 Means = Mapping[str, datetime]
 
@@ -139,13 +140,13 @@ class Repair:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[bool]:
-        """One process at a time, to spare Slack: a mark that is moved on as long as somebody is at it."""
+        """One process at a time, to spare Slack: a mark moves on while somebody is at it, another when they end."""
         if self._storage.is_sqlite:  # one process has it to itself
             yield True
             return
         async with self._storage.transaction() as saved:
-            last = await saved.marks.get(_AT_WORK)
-            is_ours = last is None or self._now() - last >= _LEASE
+            last, rest = await saved.marks.get(_AT_WORK), await saved.marks.get(_AT_REST)
+            is_ours = last is None or self._now() - last >= _LEASE or (rest is not None and rest >= last)
             if is_ours:
                 await saved.marks.set(_AT_WORK, self._now())
         renewing = asyncio.create_task(self._renew()) if is_ours else None
@@ -155,6 +156,9 @@ class Repair:
             if renewing is not None:
                 renewing.cancel()
                 await asyncio.gather(renewing, return_exceptions=True)
+        if is_ours:
+            async with self._storage.transaction() as saved:
+                await saved.marks.set(_AT_REST, self._now())
 
     async def _renew(self) -> None:
         while True:

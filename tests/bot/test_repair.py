@@ -43,7 +43,7 @@ class Watched(Repair):
 
     async def _is_woken_within(self, seconds: float) -> bool:
         self.did.append(f"{seconds / MINUTE:g} min")
-        if len(self.did) >= 12:
+        if len(self.did) >= 18:
             raise Enough
         if self.wakes_after and self.wakes_after[0] == len(self.did):
             self.wakes_after.pop(0)
@@ -89,10 +89,10 @@ async def test_a_reconnect_is_a_start(storage: Database, clock: FakeClock) -> No
 
 async def test_what_fails_is_tried_again_ever_more_seldom(storage: Database, clock: FakeClock) -> None:
     with capture_logs():
-        outcomes: list[bool | Exception] = [False, ValueError(), False, False, False, True]
+        outcomes: list[bool | Exception] = [False, ValueError(), *[False] * 6, True]
         did = await watched(Watched(storage, clock, *outcomes))
-    assert did[1:10:2] == ["1 min", "2 min", "4 min", "8 min", "10 min"]
-    assert did[10:12] == ["sweep", "10 min"]
+    assert did[1:16:2] == ["0.25 min", "0.5 min", "1 min", "2 min", "4 min", "8 min", "10 min", "10 min"]
+    assert did[16:18] == ["sweep", "10 min"]
 
 
 async def test_a_mark_from_the_future_keeps_nobody_from_looking(storage: Database, clock: FakeClock) -> None:
@@ -122,6 +122,14 @@ async def test_of_two_processes_one_looks_and_the_other_takes_its_word(postgresq
     assert await looking == began
     assert await other._done_since(began) == began
     assert (one.did, other.did) == (["sweep"], [])
+
+
+async def test_whoever_is_done_leaves_the_turn_to_the_next(postgresql: Database, clock: FakeClock) -> None:
+    one, other = Watched(postgresql, clock, *[False]), Watched(postgresql, clock)
+    began = clock()
+    assert await one._done_since(began) is None
+    assert await other._done_since(began) == began
+    assert (one.did, other.did) == (["sweep"], ["sweep"])
 
 
 async def test_another_takes_over_when_one_has_died(postgresql: Database, clock: FakeClock) -> None:

@@ -24,6 +24,7 @@ from bot.slack.calls import build_client, build_session
 from bot.slack.door import Door
 from bot.slack.pace import Pace
 from handlers.review import meaning
+from tests.stories import workspace
 from tests.stories.oracles import nothing_is_wrong
 from tests.stories.workspace import PATIENCE, REVIEWERS, STACK, Team, at_work
 
@@ -81,6 +82,12 @@ async def house(
         yield here
         async with here.life() as us:
             await nothing_is_wrong(slack, models, us.bot.storage)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def both_databases(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "postgresql":
+        monkeypatch.setattr(workspace, "POSTGRESQL", request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
@@ -156,6 +163,7 @@ def stages(us: Team, root: Message) -> list[str]:
     return [str(message.payload["stage"]) for message in us.in_thread(root, "card")]
 
 
+@pytest.mark.usefixtures("both_databases")
 @pytest.mark.parametrize("hours", [1 / 6, 2, 24])
 async def test_after_an_absence_of_any_length_every_mention_and_reaction_is_handled_once(
     house: House, hours: float
@@ -344,6 +352,7 @@ async def test_an_edit_made_while_we_listened_asks_for_nothing_later_either(hous
         assert stages(us, root) == ["draft"]
 
 
+@pytest.mark.usefixtures("both_databases")
 async def test_two_processes_that_look_at_once_write_everything_once(house: House) -> None:
     async with house.life() as us:
         await sweep(us)
@@ -616,7 +625,7 @@ async def test_a_bot_that_comes_back_finds_what_it_missed(house: House, *, by_ht
         assert (states(us, root), stages(us, root)) == (["approved"], ["final", "critique"])
 
 
-@pytest.mark.usefixtures("by_itself")
+@pytest.mark.usefixtures("by_itself", "both_databases")
 async def test_a_connection_that_was_lost_for_a_while_is_a_reason_to_look(house: House) -> None:
     async with house.life() as us:
         root = await us.starts("final", BRIEF)
