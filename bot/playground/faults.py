@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, ClassVar
 
+from bot.playground.shapes import Json
+
 
 @dataclass(slots=True)
 class Call:
@@ -35,19 +37,29 @@ class Happening(Enum):
     HTML = auto()
     DOWN = auto()
     SLOW = auto()
+    SAYS = auto()
+    TWISTED = auto()
 
 
-DONE_FIRST = frozenset({Happening.LOSE_REPLY, Happening.SERVER_ERROR_AFTER, Happening.HANG_AFTER, Happening.SLOW})
+DONE_FIRST = frozenset({
+    Happening.LOSE_REPLY, Happening.SERVER_ERROR_AFTER, Happening.HANG_AFTER, Happening.SLOW, Happening.TWISTED,
+})  # fmt: skip
+
+
+def _as_it_is(body: Json) -> Json:
+    return body
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What befalls a call. Those named AFTER, LOSE_REPLY and SLOW come when the call is already done."""
+    """What befalls a call. Those named AFTER, LOSE_REPLY, SLOW and TWISTED come when the call is already done."""
 
     happening: Happening
     retry_after: int = 0
     error: str = ""
     seconds: float = 0.0
+    status: int = 200
+    twist: Callable[[Json], Json | str] = _as_it_is
 
     LOSE_REPLY: ClassVar["Fault"]
     SERVER_ERROR_AFTER: ClassVar["Fault"]
@@ -73,9 +85,19 @@ class Fault:
         """Done at once, answered late."""
         return Fault(Happening.SLOW, seconds=seconds)
 
+    @staticmethod
+    def SAYS(status: int, page: str) -> "Fault":  # noqa: N802  reads like the constants beside it
+        """This status and this page of HTML; the call is not done."""
+        return Fault(Happening.SAYS, status=status, error=page)
+
+    @staticmethod
+    def TWISTED(twist: Callable[[Json], Json | str], *, status: int = 200) -> "Fault":  # noqa: N802  so
+        """Done, and answered with what `twist` makes of the true answer: another one, or a page of HTML."""
+        return Fault(Happening.TWISTED, status=status, twist=twist)
+
 
 for _plain in Happening:
-    if _plain not in {Happening.RATE_LIMITED, Happening.ERROR, Happening.SLOW}:
+    if _plain not in {Happening.RATE_LIMITED, Happening.ERROR, Happening.SLOW, Happening.SAYS, Happening.TWISTED}:
         setattr(Fault, _plain.name, Fault(_plain))
 
 

@@ -1,6 +1,7 @@
 """The door of the Web API: who calls, may they, not too fast, what befalls the call, and its answer."""
 
 import asyncio
+import copy
 import json
 import time
 from collections.abc import Callable
@@ -147,6 +148,11 @@ class WebApi:
             case Happening.SLOW:
                 await asyncio.sleep(fault.seconds)
                 return _json(call, *answer)
+            case Happening.TWISTED:
+                said = fault.twist(copy.deepcopy(answer[1]))
+                if isinstance(said, str):
+                    return _plain(call, fault.status, said, "text/html")
+                return _json(call, fault.status, said, answer[2])
             case _:
                 return _plain(call, 500, "Internal Server Error")
 
@@ -162,6 +168,8 @@ class WebApi:
                 return _json(call, 200, {"ok": False, "error": fault.error}, {})
             case Happening.HTML:
                 return _plain(call, 200, "<!DOCTYPE html><title>Slack</title><p>Something went wrong.", "text/html")
+            case Happening.SAYS:
+                return _plain(call, fault.status, fault.error, "text/html")
             case Happening.SERVER_ERROR_BEFORE:
                 return _plain(call, 500, "Internal Server Error")
             case Happening.DOWN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,14 +15,17 @@ from bot.slack.blocks import render
 from bot.slack.calls import CallFailed, Calls, Trouble
 from bot.slack.plainer import plainer_pieces
 from bot.slack.read_back import ReadBack
-from bot.slack.seen import digest_of
+from bot.slack.seen import digest_of, words_of_blocks
+from bot.slack.shut import ShutChannels
 from handlers.ports import Clock, Sleep
+from handlers.words import Body
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Kind, Message, Run, Work
 
 # What a plainer form of an answer may get around.
-_TOO_MUCH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
+_TRUNCATED = "msg_truncated"  # our name for it: Slack says nothing
+_TOO_MUCH = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long", _TRUNCATED})
 
 RefusedRoot = Callable[[Work, Sequence[Run], str], Awaitable[None]]
 _NOBODY = "slack"  # who cancels where Slack leaves no other way
@@ -59,6 +63,7 @@ class Posting:
         self._log = log
         self._on_refused_root = on_refused_root
         self._metrics = metrics or Metrics()
+        self._shut = ShutChannels(clock=clock, tick=tick)
         self._read_back = ReadBack(calls, sleep=sleep, tick=tick)
         self._doubted: dict[str, _Doubt] = {}  # by slot
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -78,10 +83,12 @@ class Posting:
         """Bring a message's newest form into Slack; raises CallFailed when Slack did not take it."""
         if message.person:
             await self._whisper(message, work, message.person)
-        elif message.ts is None:
-            await self._post(message, work)
-        else:
-            await self._edit(message)
+            return
+        with self._shut.trying(message, work):
+            if message.ts is None:
+                await self._post(message, work)
+            else:
+                await self._edit(message)
 
     async def give_up(self, message: Message, work: Work, code: str) -> None:
         """Slack will never take this message: an answer goes on as plain text.
@@ -122,7 +129,9 @@ class Posting:
         doubt = self._doubted[message.slot] = _Doubt(work.id, math.inf)
         try:
             reply = await self._calls.send("chat.postMessage", **_post_of(message, work))
-            await self._remember(message, work, _seen_in(reply))
+            seen = _seen_in(reply, message)
+            _refuse_a_torso(message, seen)
+            await self._remember(message, work, seen)
         except CallFailed as failed:
             if failed.trouble is not Trouble.UNKNOWN:
                 del self._doubted[message.slot]
@@ -149,7 +158,8 @@ class Posting:
         if message.revision > 1:
             message = await self._in_turn("chat.update", replace(message, ts=str(seen["ts"])))
             message = replace(message, ts=str(seen["ts"]))
-            seen = _seen_in(await self._calls.send("chat.update", **_edit_of(message)))
+            seen = _seen_in(await self._calls.send("chat.update", **_edit_of(message)), message)
+        _refuse_a_torso(message, seen)
         await self._remember(message, work, seen)
         del self._doubted[message.slot]
         self._metrics.shown(message.kind, Shown.FOUND)
@@ -160,7 +170,7 @@ class Posting:
             message = await self._in_turn("chat.update", message)
             reply = await self._calls.send("chat.update", **_edit_of(message))
             crashpoint("cp20")
-            await self._remember(message, None, _seen_in(reply))
+            await self._remember(message, None, _seen_in(reply, message))
         self._metrics.shown(message.kind, Shown.EDITED)
 
     async def _whisper(self, message: Message, work: Work, person: str) -> None:
@@ -233,9 +243,27 @@ def _edit_of(message: Message) -> dict[str, Any]:
     }
 
 
-def _seen_in(reply: dict[str, Any]) -> dict[str, Any]:
-    """The message as Slack returns it after a post or an edit, with its place."""
+def _seen_in(reply: dict[str, Any], message: Message) -> dict[str, Any]:
+    """The message as Slack returns it after a post or an edit, with its place.
+
+    What tells of another message than ours says nothing of ours: it is looked for, or edited again.
+    """
     ts, seen = reply.get("ts"), reply.get("message")
     if not isinstance(ts, str) or not isinstance(seen, dict):
         raise CallFailed(Trouble.UNKNOWN, "unreadable_reply")
+    slot = ((seen.get("metadata") or {}).get("event_payload") or {}).get("slot")
+    if seen.get("ts", ts) != ts or ts != (message.ts or ts) or slot not in {None, message.slot}:
+        raise CallFailed(Trouble.UNKNOWN, "reply_of_another_message")
     return {**seen, "ts": ts}
+
+
+def _refuse_a_torso(message: Message, seen: dict[str, Any]) -> None:
+    """An answer that Slack cut without a word goes on as plain text, and nobody can approve what is left of it."""
+    sent, shown = Body.from_json(message.body).answer, seen.get("blocks")
+    if sent and shown and _letters(shown) < _letters(render(message).blocks):
+        raise CallFailed(Trouble.NEVER, _TRUNCATED)
+
+
+def _letters(blocks: Any) -> int:
+    """How much is said, whatever Slack makes of spaces, quotes and emoji."""
+    return sum(map(str.isalnum, unicodedata.normalize("NFC", words_of_blocks(blocks))))

@@ -125,7 +125,7 @@ class ReadBack:
             for seen in listed:
                 yield seen
             cursor = (page.get("response_metadata") or {}).get("next_cursor")
-            if cursor == asked.get("cursor") and (cursor or page.get("has_more")):
+            if (page.get("has_more") and not cursor) or (cursor and cursor == asked.get("cursor")):
                 raise CallFailed(Trouble.LATER, "no_next_page")  # what is there is not told, and may be ours
             if not cursor:
                 return
