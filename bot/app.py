@@ -162,7 +162,7 @@ class Countersign:
         self.intake = Intake(tools)
         self._look_after_ourselves()
         if self.role is not Role.WORK:
-            self._receive(client, who)
+            self._receive(client, who, lookup)
         elif self._port is not None:
             self._serve_http(None)
         self._beside("stack", self.live.watch())
@@ -205,7 +205,7 @@ class Countersign:
     async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand
         await perform_in_order(work_id, storage=self.storage, perform=self._perform, now=utc_now)
 
-    def _receive(self, client: AsyncWebClient, who: dict[str, str]) -> None:
+    def _receive(self, client: AsyncWebClient, who: dict[str, str], lookup: Lookup) -> None:
         """Open the doors: Socket Mode when there is an app token, and HTTP when there is a port."""
         signing_secret = self._access.signing_secret.get_secret_value() if self._access.signing_secret else None
 
@@ -225,6 +225,7 @@ class Countersign:
             storage=self.storage,
             chat=self.chat,
             door=door,
+            lookup=lookup,
             metrics=self.metrics,
         )
         backlog = Backlog(client, self._pace, metrics=self.metrics)
