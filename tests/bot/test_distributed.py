@@ -1,0 +1,270 @@
+"""The courier between processes: at least once, one at a time, with the transaction or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bot import distributed
+from bot.distributed import Attend, Distributed
+from bot.fence import Displaced, fenced, pass_fence
+from storage.database import Database
+from storage.errands import Errand, Subject
+from storage.records import RunState
+from tests.postgres import Server
+from tests.storage.records import keep, letter, message, run, work
+
+LINE, WORK, LANE = Subject.LINE, Subject.WORK, Subject.LANE
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def nothing(_: str, __: bool) -> None: ...  # noqa: FBT001  the courier's word
+
+
+@dataclass
+class Attended:
+    """Who was attended to, by whom, and how many at once."""
+
+    came: list[tuple[Subject, str, bool]] = field(default_factory=list)
+    inside: Counter[tuple[Subject, str]] = field(default_factory=Counter)
+    most: Counter[tuple[Subject, str]] = field(default_factory=Counter)
+    hold: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def of(self, subject: Subject) -> Attend:
+        async def attend(key: str, doubt: bool) -> None:  # noqa: FBT001  the courier's word
+            self.came.append((subject, key, doubt))
+            with self._counted((subject, key)):
+                await self.hold.wait()
+
+        return attend
+
+    @contextmanager
+    def _counted(self, what: tuple[Subject, str]) -> Iterator[None]:
+        self.inside[what] += 1
+        self.most[what] = max(self.most[what], self.inside[what])
+        try:
+            yield
+        finally:
+            self.inside[what] -= 1
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(30):
+            while len(self.came) < count:  # noqa: ASYNC110  another task of this loop does it
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def url(postgres: Server) -> str:
+    return await asyncio.to_thread(postgres.fresh)
+
+
+@asynccontextmanager
+async def process(url: str) -> AsyncIterator[tuple[Database, Distributed]]:
+    async with AsyncExitStack() as scene:
+        storage = await scene.enter_async_context(Database(url))
+        plain = url.replace("+psycopg", "")
+        courier = Distributed(url=plain, storage=storage, now=now, shares=lambda _: None)
+        await scene.enter_async_context(courier)
+        storage.carry = courier.carry
+        yield storage, courier
+
+
+@asynccontextmanager
+async def serving(courier: Distributed, attended: Attended) -> AsyncIterator[None]:
+    task = asyncio.create_task(courier.serve({subject: attended.of(subject) for subject in Subject}))
+    try:
+        yield
+    finally:
+        attended.hold.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def jobs(storage: Database) -> list[dict[str, Any]]:
+    async with storage.reading() as saved:
+        rows = await saved.connection.exec_driver_sql("SELECT lock, status::text, args FROM procrastinate_jobs")
+        return [dict(row._mapping) for row in rows]
+
+
+async def test_an_errand_goes_out_with_its_transaction_or_not_at_all(url: str) -> None:
+    async with process(url) as (storage, _):
+        with pytest.raises(ZeroDivisionError):
+            await keep(storage, letter(line="l"), then=ZeroDivisionError())
+        assert await jobs(storage) == []
+        await keep(storage, work(), run(), letter(line="l"), message())
+        assert sorted(job["lock"] for job in await jobs(storage)) == ["lane:w-palombia", "line:l", "work:w-palombia"]
+
+
+async def test_one_at_a_time_attends_to_a_thing_whichever_process_it_is(url: str) -> None:
+    attended = Attended()
+    async with process(url) as (storage, one), process(url) as (_, other):
+        async with serving(one, attended), serving(other, attended):
+            for number in range(4):
+                await keep(storage, letter(f"a{number}", line="a"), letter(f"b{number}", line="b"))
+            await attended.until(2)
+            await asyncio.sleep(0.5)
+            assert len(attended.came) == 2
+            attended.hold.set()
+            await attended.until(8)
+    assert attended.most == {(LINE, "a"): 1, (LINE, "b"): 1}
+
+
+async def test_what_is_put_off_comes_at_its_time(url: str) -> None:
+    attended = Attended()
+    attended.hold.set()
+    async with process(url) as (storage, courier), serving(courier, attended):
+        await keep(storage, letter("a", line="a"))
+        await attended.until(1)
+        async with storage.transaction() as saved:
+            await saved.inbox.later(letter("a", line="a"), due_at=now() + timedelta(seconds=0.3))
+        await attended.until(2)
+
+
+async def test_what_breaks_or_is_called_off_is_in_line_again_and_doubted(url: str) -> None:
+    came: list[bool] = []
+
+    async def breaks(_: str, doubt: bool) -> None:  # noqa: FBT001
+        came.append(doubt)
+        if len(came) == 1:
+            raise ZeroDivisionError
+
+    async with process(url) as (storage, courier):
+        task = asyncio.create_task(courier.serve({LINE: breaks, WORK: nothing, LANE: nothing}))
+        await keep(storage, letter())
+        async with asyncio.timeout(30):
+            while len(came) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert came == [False, True]
+
+
+async def test_a_process_that_must_stop_puts_what_it_did_in_line_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "_GRACE", 0.1)
+    attended, again = Attended(), Attended()
+    again.hold.set()
+    async with process(url) as (storage, one), process(url) as (_, other):
+        task = asyncio.create_task(one.serve({subject: attended.of(subject) for subject in Subject}))
+        await keep(storage, letter(line="a"))
+        await attended.until(1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        async with serving(other, again):
+            await again.until(1)
+    assert again.came == [(LINE, "a", True)]
+
+
+async def test_a_silent_process_loses_its_errands_and_cannot_end_those_of_its_successor(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops beating but goes on working, as one that is cut off for a while does."""
+    monkeypatch.setattr(distributed, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(distributed, "LOST", 0.6)
+    silent, successor = Attended(), Attended()
+    was_ours: list[bool] = []
+
+    async def holds(key: str, doubt: bool) -> None:  # noqa: FBT001
+        await silent.of(LINE)(key, doubt)
+        try:
+            await pass_fence()
+            was_ours.append(True)
+        except Displaced:
+            was_ours.append(False)
+            raise
+
+    async with process(url) as (storage, one), process(url) as (_, other):
+        monkeypatch.setattr(one._app.job_manager, "update_heartbeat", lambda _: asyncio.sleep(0))
+        monkeypatch.setattr(one, "_rescue", lambda: asyncio.sleep(0, 0))
+        task = asyncio.create_task(one.serve({LINE: holds, WORK: nothing, LANE: nothing}))
+        await keep(storage, letter(line="a"))
+        await silent.until(1)
+        async with serving(other, successor):
+            await successor.until(1)
+            assert successor.came == [(LINE, "a", True)]
+            silent.hold.set()
+            await asyncio.sleep(0.5)
+            assert was_ours == [False]
+            states = [job["status"] for job in await jobs(storage) if job["lock"] == "line:a"]
+            assert states.count("doing") == 1  # still the successor's
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_nobody_carries_is_found_in_the_tables(url: str) -> None:
+    async with process(url) as (storage, courier):
+        past = now() - timedelta(minutes=1)
+        kept = letter("old", line="old", received_at=past), letter("new", line="new", received_at=now())
+        await keep(storage, work(), run(), run("r-2", state=RunState.RUNNING), message(), *kept)
+        async with storage.engine.begin() as connection:
+            await connection.exec_driver_sql("DELETE FROM procrastinate_jobs")
+        assert await courier.reconcile() == 3
+        found = {job["lock"]: job["args"]["doubt"] for job in await jobs(storage)}
+        assert found == {"line:old": True, "work:w-palombia": True, "lane:w-palombia": True}
+        assert await courier.reconcile() == 0
+
+
+async def test_a_run_is_aborted_in_whichever_process_it_is(url: str) -> None:
+    attended, broken_off = Attended(), asyncio.Event()
+
+    async def performs(key: str, doubt: bool) -> None:  # noqa: FBT001
+        try:
+            await attended.of(WORK)(key, doubt)
+        except asyncio.CancelledError:
+            broken_off.set()
+            raise
+
+    async with process(url) as (storage, one), process(url) as (_, other):
+        task = asyncio.create_task(one.serve({LINE: nothing, WORK: performs, LANE: nothing}))
+        await keep(storage, work(), run())
+        await attended.until(1)
+        await other.abort(run())
+        await asyncio.wait_for(broken_off.wait(), 10)
+        attended.hold.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_database_may_go_and_come_back(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "_TROUBLE_SECONDS", 0.2)
+    url = await asyncio.to_thread(postgres.fresh)
+    attended = Attended()
+    attended.hold.set()
+    async with process(url) as (storage, courier), serving(courier, attended):
+        await keep(storage, letter("a", line="a"))
+        await attended.until(1)
+        with postgres.connect("postgres") as admin:
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        for _ in range(100):
+            try:
+                await keep(storage, letter("b", line="b"))
+                break
+            except Exception:  # noqa: BLE001  until it answers again
+                await asyncio.sleep(0.1)
+        await attended.until(2)
+
+
+async def test_outside_a_fence_everybody_may_send() -> None:
+    await pass_fence()
+
+    async def no() -> bool:
+        return False
+
+    with fenced(no), pytest.raises(Displaced):
+        await asyncio.create_task(pass_fence())
+    await pass_fence()
+
+
+def test_an_errand_is_a_value() -> None:
+    assert {Errand(LINE, "a"): None, Errand(LINE, "a"): None} == {Errand(LINE, "a"): None}
