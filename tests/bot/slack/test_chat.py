@@ -251,6 +251,35 @@ async def test_what_was_owed_in_an_outage_arrives_in_order_afterwards(desk: Desk
         assert await shown(desk, work) == [f"About {work.id}", *(f"{work.id} says {number}" for number in range(3))]
 
 
+@pytest.mark.parametrize("shut", ["kicked", "archived"])
+async def test_a_thread_in_a_channel_that_is_shut_goes_on_when_it_is_open_again(desk: Desk, shut: str) -> None:
+    works = [await desk.work(f"serval-{number}") for number in range(6)]
+    await desk.delivers()
+    place = desk.slack.channels["launch"]
+    if shut == "kicked":
+        desk.slack.remove_bot("launch")
+    else:
+        place.is_archived = True
+    for work in works:
+        await desk.owes(work, "n1", "long legs")
+        await desk.owes(work, "n2", "large ears")
+    free = await desk.work("caracal", channel=DOCS)
+    await desk.slack.until(lambda: "caracal/root" in slots(desk))
+    before = len(desk.slack.calls_of("chat.postMessage"))
+    began = desk.time.tick()
+    await asyncio.sleep(0.3)
+    knocks = len(desk.slack.calls_of("chat.postMessage")) - before
+    assert knocks <= (desk.time.tick() - began) / 60 + 6, "one message knocks for all"
+    if shut == "kicked":
+        desk.slack.invite_bot("launch")
+    else:
+        place.is_archived = False
+    await desk.delivers()
+    for work in works:
+        assert await shown(desk, work) == [f"About {work.id}", "long legs", "large ears"]
+    assert await shown(desk, free) == ["About caracal"]
+
+
 async def test_a_429_is_obeyed_and_changes_nothing_else(desk: Desk) -> None:
     work = await desk.work("wombat")
     await desk.delivers()
