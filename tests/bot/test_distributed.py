@@ -107,15 +107,19 @@ async def test_an_errand_goes_out_with_its_transaction_or_not_at_all(url: str) -
 
 async def test_one_at_a_time_attends_to_a_thing_whichever_process_it_is(url: str) -> None:
     attended = Attended()
-    async with process(url) as (storage, one), process(url) as (_, other):
-        async with serving(one, attended), serving(other, attended):
-            for number in range(4):
-                await keep(storage, letter(f"a{number}", line="a"), letter(f"b{number}", line="b"))
-            await attended.until(2)
-            await asyncio.sleep(0.5)
-            assert len(attended.came) == 2
-            attended.hold.set()
-            await attended.until(8)
+    async with (
+        process(url) as (storage, one),
+        process(url) as (_, other),
+        serving(one, attended),
+        serving(other, attended),
+    ):
+        for number in range(4):
+            await keep(storage, letter(f"a{number}", line="a"), letter(f"b{number}", line="b"))
+        await attended.until(2)
+        await asyncio.sleep(0.5)
+        assert len(attended.came) == 2
+        attended.hold.set()
+        await attended.until(8)
     assert attended.most == {(LINE, "a"): 1, (LINE, "b"): 1}
 
 
