@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from sqlite3 import sqlite_version
 from typing import Any, Self
 
 import aiohttp
@@ -52,6 +53,7 @@ from storage.database import Database
 from storage.errands import Subject
 from storage.records import Run, Work
 from storage.schema import migrate as bring_to_newest
+from storage.sqlite import may_corrupt
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +109,10 @@ class Countersign:
         self.metrics = Metrics()
         self._socket: SocketMode | None = None
         self._failed: asyncio.Future[None] | None = None
+
+    @property
+    def is_on_sqlite(self) -> bool:
+        return self._database_url.startswith("sqlite")
 
     async def __aenter__(self) -> Self:
         try:
@@ -442,6 +448,10 @@ async def _serve(settings: Settings, stack_path: Path, role: Role) -> None:
         port=settings.port if settings.port_is_set or takes_http else None,
         follow=lambda stack: learn_secrets(settings, stack),
     )
+    if bot.is_on_sqlite and may_corrupt():
+        log.warning(
+            "this SQLite may lose pages if another program writes to the file too; let none", version=sqlite_version
+        )
     mode = "none" if role is Role.WORK else "socket" if access.socket_mode else "http"
     await work(bot, announce=lambda: log.info("ready", role=role.value, intake=mode, stack=str(stack_path)))
 

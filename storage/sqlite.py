@@ -19,6 +19,16 @@ if sqlite3.threadsafety != 3:  # noqa: PLR2004  3 is the DB-API's "connections m
     )
 
 
+def may_corrupt(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
+    """Whether this SQLite has the fault by which a reset of the write-ahead log may lose pages under two writers.
+
+    Present from 3.7.0 on, mended in 3.51.3 and in the branches 3.44.6 and 3.50.7 (https://sqlite.org/wal.html). We have
+    one writing connection a process and one process a file, so it takes another program that writes to our file.
+    """
+    mended = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
+    return version[:2] < (3, 52) and not version[2] >= mended.get(version[:2], 1_000)
+
+
 class Connection(aiosqlite.Connection):
     """Like its base, without the way to a thread and back for each step of a statement.
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, S
 
 from storage.database import Database, Saved
 from storage.errands import Subject
+from storage.sqlite import may_corrupt
 from tests.fakes import new_database_file
 from tests.storage.records import entry, keep, letter, message, run, work
 
@@ -253,3 +254,21 @@ async def test_a_closed_database_leaves_only_its_file(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["alone.db"]  # noqa: PTH208  the log was folded in
     with closing(sqlite3.connect(path)) as again:
         assert again.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ((3, 40, 1), True),
+        ((3, 44, 5), True),
+        ((3, 44, 6), False),
+        ((3, 46, 1), True),
+        ((3, 50, 7), False),
+        ((3, 51, 2), True),
+        ((3, 51, 3), False),
+        ((3, 53, 0), False),
+        ((4, 0, 0), False),
+    ],
+)
+def test_an_sqlite_that_may_lose_pages_is_known(version: tuple[int, ...], *, told: bool) -> None:
+    assert may_corrupt(version) is told
