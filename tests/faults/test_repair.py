@@ -23,6 +23,7 @@ from bot.slack.backlog import Backlog
 from bot.slack.calls import build_client, build_session
 from bot.slack.door import Door
 from bot.slack.pace import Pace
+from handlers.repair import Sight
 from handlers.review import meaning
 from tests.stories import workspace
 from tests.stories.oracles import nothing_is_wrong
@@ -219,17 +220,48 @@ async def test_a_clock_that_is_half_an_hour_fast_passes_nothing_over(house: Hous
         assert stages(us, root) == ["draft", "critique"]
 
 
+async def test_a_thread_that_began_long_ago_is_read_where_we_spoke_lately(house: House) -> None:
+    house.goes_to(10 * 24)
+    async with house.life() as us:
+        await sweep(us)
+        root = await us.starts("draft", BRIEF)
+        house.goes_to(6 * 24)
+        await us.asks(root, "status")
+        house.goes_to(2)
+        await sweep(us)
+    async with house.away():
+        await us.person("ann").replies(root, "<@UBOT> critique")
+        house.goes_to(0)
+    async with house.life() as us:
+        await sweep(us)
+        assert stages(us, root) == ["draft", "critique"]
+
+
+async def test_a_thread_that_is_gone_keeps_the_rest_of_its_channel_from_nothing(house: House) -> None:
+    async with house.life() as us:
+        await sweep(us)
+        root = await us.starts("draft", BRIEF)
+    async with house.away():
+        await us.person("ann").replies(root, "<@UBOT> critique")
+        asked = await us.person("ann").says("<@UBOT> draft Something else")
+    async with house.life() as us:
+        house.slack.faults.add("conversations.replies", Fault.ERROR("thread_not_found"), when=is_a_sweeps)
+        assert await sweep(us)
+        assert stages(us, root) == ["draft"]
+        assert stages(us, house.slack.now(asked)) == ["draft"]
+
+
 async def test_what_was_missed_is_handled_in_slacks_own_order(house: House) -> None:
     async with house.life() as us:
         await sweep(us)
         root = await us.starts("draft", BRIEF)
     async with house.away():
         ann = us.person("ann")
-        for stage in ("critique", "polish", "critique"):
+        for stage in ("critique", "polish", "draft"):
             await ann.replies(root, f"<@UBOT> {stage}")
     async with house.life() as us:
         await sweep(us)
-        assert stages(us, root) == ["draft", "critique", "polish", "critique"]
+        assert stages(us, root) == ["draft", "critique", "polish", "draft"]
 
 
 async def test_an_approval_taken_back_meanwhile_is_withdrawn_and_can_be_given_again(house: House) -> None:
@@ -352,6 +384,44 @@ async def test_an_edit_made_while_we_listened_asks_for_nothing_later_either(hous
         assert stages(us, root) == ["draft"]
 
 
+async def test_what_is_told_while_we_look_is_told_once(house: House) -> None:
+    async with house.life() as us:
+        root = await us.starts("final", BRIEF)
+        text = us.last(root, "answer")
+        house.slack.workspace.react(house.slack.now(us.last(root, "review")), "UBOT", CHECK)
+        house.slack.faults.add("reactions.get", Fault.SLOW(1.0), times=9)
+        async with repair_of(us) as repair:
+            house.slack._delivery.transport = held = Held()
+            await us.person("rae").reacts(CHECK, text)
+            await house.slack.until(lambda: held.events)
+            house.slack._delivery.transport = house.slack
+            sweeping = asyncio.create_task(repair.sweep())
+            await house.slack.until(lambda: house.slack.calls_of("reactions.get"))
+            payload = next(one for one in held.events if one["event"]["user"] == "U0RAE")
+            assert (await house.slack.attempt(Kind.EVENT, payload, Retry())).ok
+            assert await sweeping
+        await us.quiet()
+        assert [kind for kind, _ in await letters(us)] == ["request", "reaction"]
+        assert await verdicts(us) == ["U0RAE approve"]
+
+
+async def test_what_slack_has_just_told_us_is_not_gone_because_a_look_lags_behind(house: House) -> None:
+    async with house.life() as us, repair_of(us) as repair:
+        root = await us.starts("final", BRIEF)
+        await us.reacts(CHECK, us.last(root, "answer"))
+        look, looks = repair._backlog.reactions, 0
+
+        async def lags(channel: str, ts: str) -> Sight:
+            nonlocal looks
+            looks += 1
+            return Sight(standing=frozenset()) if looks == 1 else await look(channel, ts)
+
+        repair._backlog.reactions = lags  # type: ignore[method-assign]
+        assert await repair.sweep()
+        await us.quiet()
+        assert (looks, states(us, root)) == (3, ["approved"])
+
+
 @pytest.mark.usefixtures("both_databases")
 async def test_two_processes_that_look_at_once_write_everything_once(house: House) -> None:
     async with house.life() as us:
@@ -423,7 +493,9 @@ def is_a_sweeps(call: Call) -> bool:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("fault", [Fault.SERVER_ERROR_BEFORE, Fault.HTML, Fault.ERROR("fatal_error")], ids=str)
+@pytest.mark.parametrize(
+    "fault", [Fault.SERVER_ERROR_BEFORE, Fault.HTML, Fault.ERROR("fatal_error"), Fault.ERROR("news_to_us")], ids=str
+)
 async def test_a_reading_that_breaks_off_counts_as_none(house: House, method: str, fault: Fault) -> None:
     root = await missed(house)
     async with house.life() as us:
