@@ -96,8 +96,12 @@ class Distributed:
             await self._app.job_manager.batch_defer_jobs_async(jobs=jobs)
 
     def _job(self, errand: Errand, *, doubt: bool = False) -> Job:
+        """A job; one with a doubt goes before those that were in line already and know of none."""
         deferrer = self._task.configure(
-            queue=errand.subject.value, lock=f"{errand.subject}:{errand.key}", schedule_at=errand.due_at
+            queue=errand.subject.value,
+            lock=f"{errand.subject}:{errand.key}",
+            schedule_at=errand.due_at,
+            priority=int(doubt),
         )
         return deferrer.make_new_job(subject=errand.subject.value, key=errand.key, doubt=doubt)
 
