@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-dep
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint imports types bench pictures lock clean
+.PHONY: help demo test check format lint imports types simulate bench pictures lock clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ imports: $(VENV)/.dev ## the arrow bot -> handlers -> storage
 
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
+
+simulate: $(VENV)/.dev ## worlds of the deterministic simulator (SEEDS=10000, FIRST=0)
+	$(BIN)/python -m tests.faults.simulate --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0)
 
 bench: $(VENV)/.dev ## delivery to ack, to first post, to last part; 1 and 200 in flight
 	$(BIN)/python -m tests.bench $(BENCH_OPTS)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from bot.fence import Displaced
 from bot.slack.blocks import render
 from bot.slack.calls import CallFailed, Calls, Trouble
 from bot.slack.posting import Posting
@@ -76,6 +77,8 @@ class Heartbeats:
         async with lock:
             try:
                 await self._edit(slot, body)
+            except Displaced:
+                return  # whoever took the run over shows it
             except Exception:  # noqa: BLE001  the next beat tells more
                 self._log.exception("a heartbeat stumbled", slot=slot)
 

@@ -78,7 +78,7 @@ class Jobs:
             raise exceptions.ConnectorException("the worker is not known any more")
         taken: set[str] = {row["lock"] for row in self.rows.values() if row["status"] == "doing"}
         wanted = None if queues is None else list(queues)
-        for row in self.rows.values():  # by id; all are of one priority
+        for row in sorted(self.rows.values(), key=lambda row: (-row["priority"], row["id"])):
             if row["status"] != "todo" or row["lock"] in taken:
                 continue
             is_due = row["scheduled_at"] is None or row["scheduled_at"] <= self.now()
@@ -181,7 +181,10 @@ class Connector(InMemoryConnector):
         return {"status": self._shared.rows[job_id]["status"]}
 
     async def select_stalled_jobs_by_heartbeat_all(  # type: ignore[override]
-        self, queue: str | None, task_name: str | None, seconds_since_heartbeat: float  # noqa: ARG002  as the base
+        self,
+        queue: str | None,
+        task_name: str | None,
+        seconds_since_heartbeat: float,
     ) -> list[Row]:
         return [dict(row) for row in self._shared.stalled(seconds_since_heartbeat)]
 

@@ -13,6 +13,9 @@ from typing import Any, Protocol
 TICK = 0.000_01  # seconds that each step takes, so that no two moments are the same
 
 
+MOST_STEPS = 100_000
+
+
 class Process(Protocol):
     """Whoever a step belongs to."""
 
@@ -47,9 +50,10 @@ class NumberedFuture(asyncio.Future[Any]):
 class NumberedTask(asyncio.Task[Any]):
     """A task of that kind."""
 
-    def __init__(self, work: Any, **more: Any) -> None:
+    def __init__(self, work: Any, *, context: contextvars.Context | None = None, **more: Any) -> None:
         self._number = next(_numbers)
-        super().__init__(work, **more)
+        self.context = context or contextvars.copy_context()
+        super().__init__(work, context=self.context, **more)
 
     def __hash__(self) -> int:
         return self._number
@@ -119,6 +123,8 @@ class DrawnLoop(asyncio.BaseEventLoop):
             if process.is_dead:
                 return
         self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise Stuck("This world does not come to an end.")
         self._now += TICK
         handle._run()
 
@@ -145,7 +151,7 @@ class DrawnLoop(asyncio.BaseEventLoop):
         self.call_soon(work)
         return done
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109  as the base
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  as the base
         """There is none."""
 
     def _process_events(self, event_list: Any) -> None: ...

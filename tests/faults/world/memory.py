@@ -89,14 +89,14 @@ class Disk:
         self.pause, self._jobs = pause, jobs
         self.commits = 0
         self._is_taken = False
-        self._holder: Process | None = None
+        self.holder: Process | None = None
         self._waiting: list[asyncio.Future[None]] = []
         self._is_closed = False
         place().renew()
 
     async def begin(self) -> None:
         await self.free("begin")
-        self._is_taken, self._holder = True, PROCESS.get()
+        self._is_taken, self.holder = True, PROCESS.get()
         place().begin()
 
     async def free(self, why: str) -> None:
@@ -133,7 +133,7 @@ class Disk:
         self._release()
 
     def _release(self) -> None:
-        self._is_taken, self._holder = False, None
+        self._is_taken, self.holder = False, None
         waiting, self._waiting = self._waiting, []
         for turn in waiting:
             if not turn.done():
@@ -141,7 +141,7 @@ class Disk:
 
     def died(self, process: Process) -> None:
         """What a process did not commit is not there."""
-        if self._is_taken and self._holder is process:
+        if self._is_taken and self.holder is process:
             self.rollback()
 
 

@@ -71,6 +71,8 @@ async def every_request_has_one_outcome(world: World, saved: Saved) -> None:
     for key, what in world.accepted.items():
         if key not in letters:
             world.wrong(f"{what} {key} was acknowledged and is lost")
+    if len(letters) > world.asked:
+        world.wrong(f"{world.asked} things were asked and {len(letters)} are known")
     runs = {run.request_key: run for run in await _runs(saved)}
     if len(runs) != len(await _runs(saved)):
         world.wrong("a request made more than one run")

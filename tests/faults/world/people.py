@@ -136,8 +136,8 @@ class People:
             await self._sees(lambda one: one.thread_ts == thread and one.state == "changes_requested")
             said = self._world.slack.say(channel, {"user": person, "text": "Say who opened it."}, thread)
             self._event("reason", {"channel": channel, **said.shown})
-        elif dice.happens(0.4):
-            await asyncio.sleep(dice.wait(2.0))
+        elif dice.happens(0.5):
+            await asyncio.sleep(dice.wait(0.5))
             self._reacts(where, person, emoji, added=False)
             if dice.happens(0.3):
                 await asyncio.sleep(dice.wait(2.0))

@@ -58,20 +58,21 @@ def plan_of(number: int, dice: Dice) -> Plan:
         copies=share(0.4),
         late=share(0.3),
         dies=share(0.02),
-        freezes=share(0.02),
+        freezes=share(0.5),
     )
+    workers = dice.pick((1, 1, 1, 2, 3))
     return Plan(
         number=number,
-        workers=dice.pick((1, 1, 2, 3, 4)),
+        workers=workers,
         rates=rates,
         works=dice.pick((1, 1, 2)),
         steps=1 + dice.below(4),
         deaths=dice.below(4) if trouble else 0,
-        outages=_outages(dice) if dice.happens(0.1 * trouble) else (),
+        outages=_outages(dice, hours=workers == 1) if dice.happens(0.1 * trouble) else (),
         order=dice.pick(("in turn", "drawn", "drawn", "newest first")),
     )
 
 
-def _outages(dice: Dice) -> tuple[tuple[float, float], ...]:
-    hours = dice.happens(0.05)
+def _outages(dice: Dice, *, hours: bool) -> tuple[tuple[float, float], ...]:
+    hours = dice.happens(0.05) and hours
     return ((dice.between(0.0, 20.0), dice.between(3_600.0, 10_000.0) if hours else dice.wait(30.0)),)

@@ -14,8 +14,8 @@ from procrastinate import App
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app import cut
-from bot.intake import Intake, Tools
 from bot.distributed import Distributed
+from bot.intake import Intake, Tools
 from bot.queue import Embedded, perform_in_order
 from bot.slack.chat import Chat
 from bot.slack.door import Door
@@ -151,9 +151,7 @@ class Distributing(Worker):
     shares_commits = False
 
     def courier(self) -> Distributed:
-        made = Distributed(
-            url="postgresql://nowhere", storage=self.storage, now=self.now, shares=lambda _: None
-        )
+        made = Distributed(url="postgresql://nowhere", storage=self.storage, now=self.now, shares=lambda _: None)
         made._app = App(connector=Connector(self._world.jobs, self._world.disk.pause))
         made._task = made._app.task(name="attend", pass_context=True)(made._attend)
         self.storage.carry = made.carry

@@ -13,15 +13,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from procrastinate.exceptions import ConnectorException
 from sqlalchemy import text
 
 from bot.metrics import Metrics
-from bot.slack.listeners import keep_then
+from bot.slack import listeners
 from tests.fakes import a_stack
 from tests.faults.world import oracles
 from tests.faults.world.dice import Dice
 from tests.faults.world.jobs import Jobs
-from tests.faults.world.loop import PROCESS, DrawnLoop
+from tests.faults.world.loop import PROCESS, DrawnLoop, Stuck
 from tests.faults.world.memory import Disk, Gone, Memory, place
 from tests.faults.world.models import DrawnModels, DrawnSources
 from tests.faults.world.people import Payload, People
@@ -68,7 +69,8 @@ class World:
         self.models = DrawnModels(dice, plan.rates, trace)
         self.sources = DrawnSources(dice)
         self.accepted: dict[str, str] = {}
-        self.is_over = self.clocks_differ = False
+        self.asked = 0
+        self.is_over = self.is_calm = self.clocks_differ = False
         self._wrong: list[str] = []
         self._deaths = plan.deaths
         self._rates = plan.rates
@@ -109,17 +111,39 @@ class World:
         self._workers.remove(process)
         self._loop.call_later(self.dice.between(0.5, 10.0), self._start, context=self.trace.nobody)
 
+    def freeze(self, process: Worker) -> None:
+        """It stands still, and may find on waking that others took it for dead."""
+        if self.disk.holder is process or self.is_calm:
+            return  # a database gives up on whoever stands still in the middle of a transaction
+        process.is_frozen = True
+        self.trace.count("frozen")
+        self.trace.note("world", "froze", str(process))
+        self._loop.call_later(self.dice.between(2.0, 30.0), self._thaw, process, context=self.trace.nobody)
+
+    def _thaw(self, process: Worker) -> None:
+        process.is_frozen = False
+        self.trace.note("world", "thawed", str(process))
+        self._loop.thaw()
+
     def _start(self) -> None:
         lives = self.dice.wait(_LIVES) if self._deaths > 0 else float("inf")
         self._born += 1
         made = Distributing if self.plan.workers > 1 else Worker
+        freezes = (
+            self._loop.time() + self.dice.wait(20.0)
+            if self._deaths > 0 and self.dice.happens(self._rates.freezes)
+            else None
+        )
         self._workers.append(made(self, self._born, lives=lives))
+        if freezes and self.plan.workers > 1:
+            self._loop.call_at(freezes, self.freeze, self._workers[-1], context=self.trace.nobody)
         self.trace.note("world", "started", str(self._born))
 
     def deliver(self, what: str, body: Payload) -> None:
         """Slack delivers it, perhaps late, perhaps more than once, again until somebody says it has it."""
         copies = 1 + (1 + self.dice.below(3) if self.dice.happens(self._rates.copies) else 0)
         self.trace.count(f"asked: {what}")
+        self.asked += 1
         self.trace.count("delivered again", copies - 1)
         for _ in range(copies):
             self._deliveries += 1
@@ -149,7 +173,7 @@ class World:
             if not acked.done():
                 acked.set_result(None)
 
-        keeping = keep_then(ack, body, storage=worker.storage, door=worker.door(), metrics=_METRICS)
+        keeping = listeners.keep_then(ack, body, storage=worker.storage, door=worker.door(), metrics=_METRICS)
         task = self._loop.create_task(keeping, context=worker.context.copy())
         await asyncio.wait([acked, task], timeout=_ACK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if task.done() and not worker.is_dead and (problem := task.exception()):
@@ -176,7 +200,9 @@ class World:
 
     async def _comes_to_rest(self) -> None:
         """Nothing goes wrong any more: whatever is undone now has to be done soon."""
-        self._deaths = 0
+        self._deaths, self.is_calm = 0, True
+        for worker in self._workers:
+            self._thaw(worker)
         self._rates = self.slack._rates = self.models._rates = replace(self._rates, **dict.fromkeys(_CALM, 0.0))
         self.slack.goes_up()
         until = max(self._loop.time(), self.slack.out_until) + _REST_SECONDS
@@ -231,11 +257,11 @@ def _named(problem: Any) -> str:
     return "".join(traceback.format_exception(found)) if found else "?"
 
 
-def live(seed: int, *, keeps_lines: bool = False) -> Ended:
-    """One world, from its seed to its end."""
+def live(seed: int, *, keeps_lines: bool = False, otherwise: Callable[[Plan], Plan] = lambda plan: plan) -> Ended:
+    """One world, from its seed to its end; `otherwise` changes what the seed planned."""
     place()  # made before there is a loop: the migrations bring one of their own
     dice, trace = Dice(seed), Trace(keeps=keeps_lines)
-    plan = plan_of(seed, dice)
+    plan = otherwise(plan_of(seed, dice))
     loop = DrawnLoop(_order(plan.order, dice))
     wrong: list[str] = []
     worlds: list[World] = []
@@ -251,12 +277,21 @@ def live(seed: int, *, keeps_lines: bool = False) -> Ended:
                 world.wrong(_named(problem))
         wrong.extend(world._wrong)
 
-    loop.run(all_of_it())
+    try:
+        loop.run(all_of_it())
+    except Stuck as stuck:
+        wrong += [*worlds[0]._wrong, str(stuck)]
     digest = trace.digest
     wrong += [f"unheard: {task.get_name()}: {task.exception()!r}" for task in loop.tasks if _failed_unheard(task)]
     with _heard_by(lambda *_: None):
         _take_down(loop, worlds[0])
-    counts = {**trace.counts, "steps": loop.steps, "commits": worlds[0].disk.commits, "seconds": int(loop.time())}
+    counts = {
+        **trace.counts,
+        f"worlds with {plan.workers} workers": 1,
+        "steps": loop.steps,
+        "commits": worlds[0].disk.commits,
+        "seconds": int(loop.time()),
+    }
     return Ended(seed=seed, digest=digest, wrong=wrong, counts=counts, lines=trace.lines)
 
 
@@ -271,7 +306,10 @@ def _order(order: str, dice: Dice) -> Callable[[int], int]:
 
 
 def _failed_unheard(task: asyncio.Task[Any]) -> bool:
-    return task.done() and bool(getattr(task, "_log_traceback", False)) and not isinstance(task.exception(), Gone)
+    if not task.done() or task.cancelled() or not getattr(task, "_log_traceback", False):
+        return False
+    # A process that was taken for dead is told so in tasks of procrastinate's own.
+    return not isinstance(task.exception(), Gone | ConnectorException)
 
 
 def _take_down(loop: DrawnLoop, world: World) -> None:
@@ -285,9 +323,9 @@ def _take_down(loop: DrawnLoop, world: World) -> None:
     asyncio.events._set_running_loop(loop)
     try:
         for task in tasks:
-            for _ in range(0 if task.done() else 3):  # once for each await on its way out
+            for _ in range(0 if task.done() else 9):  # once for each await on its way out
                 with suppress(BaseException):  # whatever it would still do, the database is closed to it
-                    task.get_coro().close()
+                    task.context.run(task.get_coro().close)
     finally:
         asyncio.events._set_running_loop(None)
     loop._ready.clear()

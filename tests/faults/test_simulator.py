@@ -1,0 +1,129 @@
+"""Worlds drawn from seeds: nothing is wrong in them, the same seed is the same world, and planted bugs are found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from random import SystemRandom
+
+import pytest
+
+from tests.faults.simulate import fault_of, main, summary, within
+from tests.faults.world.plants import PLANTS, planted
+from tests.faults.world.seed import Plan
+from tests.faults.world.world import live
+
+_FIXED = (29, 99, 228, 282, 286, 362, 380)  # each found something once
+_SECONDS = float(os.environ.get("SIMULATED_SECONDS", "40"))
+_MOST = 300
+_HAPPENS = {
+    "asked: command",
+    "asked: mention",
+    "asked: reaction",
+    "asked: removal",
+    "delivered again",
+    "delivered late",
+    "killed: anywhere",
+    "models asked",
+    "said: answer",
+    "said: card answered",
+    "said: root",
+    "said: verdict approved",
+    "slack: 429",
+    "slack: 500 after",
+    "slack: reset after",
+    "slack: timeout",
+    "worlds with 1 workers",
+    "worlds with 2 workers",
+}
+
+
+@pytest.mark.parametrize("seed", _FIXED)
+def test_nothing_is_wrong_in_a_world_that_was_wrong_once(seed: int) -> None:
+    ended = live(seed)
+    assert not ended.wrong, fault_of(ended)
+
+
+def test_nothing_is_wrong_in_worlds_never_seen_before() -> None:
+    first = SystemRandom().randrange(1_000_000, 1 << 40)
+    print(f"the first of these seeds is {first}")
+    worlds = list(within(_SECONDS, first=first))
+    assert not [one for one in worlds if one.wrong], "\n".join(fault_of(one) for one in worlds if one.wrong)
+    counts: Counter[str] = Counter()
+    for one in worlds:
+        counts.update(one.counts)
+    if len(worlds) >= 100:  # else chance may have left something out
+        assert set(counts) >= _HAPPENS, summary(worlds)
+
+
+def test_the_same_seed_is_the_same_world_in_every_process() -> None:
+    command = "from tests.faults.world.world import live; print(*[live(seed).digest for seed in range(40, 48)])"
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", command],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for hash_seed in ("1", "2", "31337")
+    }
+    assert len(told) == 1
+    assert told.pop().split() == [live(seed).digest for seed in range(40, 48)]
+
+
+def test_another_seed_is_another_world() -> None:
+    assert len({live(seed).digest for seed in range(5)}) == 5
+
+
+def _as_planned(plan: Plan) -> Plan:
+    return plan
+
+
+def _alone(plan: Plan) -> Plan:
+    return replace(plan, workers=1)
+
+
+def _with_frozen_ones(plan: Plan) -> Plan:
+    """Processes that stand still while a model thinks, until others take them for dead."""
+    rates = replace(plan.rates, freezes=1.0, model_is_slow=0.5)
+    return replace(plan, workers=2, deaths=3, rates=rates)
+
+
+_WHERE: dict[str, Callable[[Plan], Plan]] = {
+    "a worker that was displaced may end a run": _with_frozen_ones,
+    "runs of a thread do not wait for each other": _alone,
+}
+
+
+@pytest.mark.parametrize("bug", PLANTS)
+def test_a_planted_bug_is_found(bug: str) -> None:
+    with planted(bug):
+        assert any(live(seed, otherwise=_WHERE.get(bug, _as_planned)).wrong for seed in range(_MOST))
+
+
+def test_one_seed_is_told_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "3"]) == 0
+    told = capsys.readouterr().out
+    assert "world started 1" in told
+    assert "seed 3: nothing is wrong (trace " in told
+    assert live(3).digest in told
+
+
+def test_a_fault_is_told_with_the_seed_that_shows_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+    with planted("a lane says the newest first"):
+        assert main(["--seed", "0"]) == 1
+    assert "again: python -m tests.faults.simulate --seed 0" in capsys.readouterr().out
+
+
+def test_many_seeds_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "6", "--processes", "2"]) == 0
+    told = capsys.readouterr().out
+    assert "6 worlds, 0 in which something was wrong" in told
+    assert "models asked" in told
