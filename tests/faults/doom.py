@@ -19,6 +19,8 @@ from storage.crashpoints import POINTS, arm
 
 VARIABLE = "COUNTERSIGN_CRASH_AT"
 ANY = "any"
+ENDED_AT = "ended at "
+"""The last words of who ends at a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Watch:
             return
         self._passes[doom.point] += 1
         if self._passes[doom.point] == doom.nth:
+            os.write(2, f"{ENDED_AT}{point}\n".encode())
             doom.befall()
 
 

@@ -26,7 +26,7 @@ from typing import Any, Self
 
 ROOT = Path(__file__).parents[2]
 _PTRACER, _ANYBODY = 0x59616D61, ctypes.c_ulong(-1)
-_SETTLE = 0.3  # the playground shows at once what it took
+_SOON, _SETTLE = 0.05, 0.2  # seconds; the playground shows at once what it took
 
 
 # The tests' side
@@ -193,7 +193,7 @@ def _quicken(environment: Mapping[str, str]) -> None:
     import bot.app
     from bot.slack import read_back
 
-    read_back._SETTLE = _SETTLE
+    read_back._SOON, read_back._SETTLE = _SOON, _SETTLE
     if port := environment.get("TEST_WEB_PORT"):
         from tests.bot.sources.test_over_sockets import Server, room
 
@@ -218,17 +218,16 @@ def _checkpoint_every(pages: int) -> None:
 
 def _wait_for_the_disk(how: str) -> None:
     """Otherwise than the program says."""
-    from storage import sqlite
 
     class Cursor(sqlite3.Cursor):
         def execute(self, statement: str, *values: Any) -> Self:
             return super().execute(statement.replace("synchronous=FULL", f"synchronous={how}"), *values)
 
     class Connection(sqlite3.Connection):
-        def cursor(self, *_: Any) -> Cursor:
+        def cursor(self, *_: Any, **__: Any) -> Any:
             return super().cursor(Cursor)
 
-    vars(sqlite.sqlite3)["connect"] = partial(sqlite3.connect, factory=Connection)
+    vars(sqlite3)["connect"] = partial(sqlite3.connect, factory=Connection)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from bot.playground.scripted import Answers, ScriptedModels
 from bot.playground.server import Message, Playground
 from bot.settings import async_database_url
 from storage.database import Database
-from tests.faults.doom import VARIABLE
+from tests.faults.doom import ENDED_AT, VARIABLE
 from tests.faults.nursery import NURSERY, ROOT, Life
 from tests.stories.oracles import nothing_is_wrong
 from tests.stories.workspace import REVIEWERS, STACK, UNDONE
@@ -148,13 +148,13 @@ class Host:
         return next((name for name, life in self.lives.items() if life.returncode is not None), None)
 
     async def dies(self, seconds: float = PATIENCE) -> str:
-        """Wait until a process dies of its doom; which one."""
+        """Wait until a process dies of its doom; the point at which it did, if a point it was."""
         async with asyncio.timeout(seconds):
             while (name := self.dead) is None:  # noqa: ASYNC110  another process does it
                 await asyncio.sleep(0.005)
         life = self.lives[name]
         assert await self._ends(name, None) == -signal.SIGKILL, life.last_words
-        return name
+        return life.last_words.rpartition(ENDED_AT)[2].strip() if ENDED_AT in life.last_words else ""
 
     async def _ends(self, name: str, how: signal.Signals | None) -> int:
         life = self.lives.pop(name)
