@@ -1,7 +1,7 @@
 """The deterministic simulator: `python -m tests.faults.simulate --seed N` lives one world, `--seeds COUNT` many.
 
-A world is one process without threads: a seed draws its workers, its people, its faults and its deaths, and the order in
-which everything takes its turn. The program in it is the real one, but for Slack, the models, the web and the time.
+A world is one process without threads: a seed draws its workers, its people, its faults and its deaths, and the order
+in which everything takes its turn. The program in it is the real one, but for Slack, the models, the web and the time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def summary(worlds: Sequence[Ended]) -> str:
 def fault_of(ended: Ended) -> str:
     """What was wrong in a world, and how to see it again."""
     found = "\n  ".join(ended.wrong)
-    return f"seed {ended.seed} (trace {ended.digest}):\n  {found}\n  again: python -m tests.faults.simulate --seed {ended.seed}"
+    again = f"again: python -m tests.faults.simulate --seed {ended.seed}"
+    return f"seed {ended.seed} (trace {ended.digest}):\n  {found}\n  {again}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,7 @@
 """procrastinate's tables as PostgreSQL keeps them, behind the connector that the real workers of procrastinate use.
 
-What its SQL does is written out here: a lock lets one job run at a time, in the order in which they were put in line; a job
-that was deferred inside a transaction is there when that commits; a worker that was pruned may fetch nothing more.
+What its SQL does is written out here: a lock lets one job run at a time, in the order in which they were put in line;
+a job that was deferred inside a transaction is there when that commits; a worker that was pruned may fetch nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Jobs:
         """In the transaction under way."""
 
     def defer(self, jobs: Iterable[JobToDefer]) -> list[Row]:
-        made = [
+        return [
             {
                 "id": next(self._jobs),
                 "queue_name": job.queue_name,
@@ -54,7 +54,6 @@ class Jobs:
             }
             for job in jobs
         ]
-        return made
 
     def keep(self, made: list[Row]) -> None:
         for row in made:
@@ -180,10 +179,10 @@ class Connector(InMemoryConnector):
             raise exceptions.NoResult
         return {"status": self._shared.rows[job_id]["status"]}
 
-    async def select_stalled_jobs_by_heartbeat_all(  # type: ignore[override]
+    async def select_stalled_jobs_by_heartbeat_all(
         self,
-        queue: str | None,
-        task_name: str | None,
+        queue: str | None,  # noqa: ARG002  as the base
+        task_name: str | None,  # noqa: ARG002
         seconds_since_heartbeat: float,
     ) -> list[Row]:
         return [dict(row) for row in self._shared.stalled(seconds_since_heartbeat)]

@@ -60,7 +60,7 @@ class NumberedTask(asyncio.Task[Any]):
 
 
 class DrawnLoop(asyncio.BaseEventLoop):
-    """Runs callbacks in an order that `pick` chooses. A dead process takes no more steps, a frozen one takes them later.
+    """Runs callbacks in an order that `pick` chooses. A dead process takes no more steps, a frozen one later.
 
     A step knows its process by its context, which every task hands on to the tasks it starts.
     """
@@ -101,32 +101,36 @@ class DrawnLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         if not self._ready:
             self._wait()
-        now, scheduled = self._now, self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._when <= now:
-            due = heapq.heappop(scheduled)
-            due._scheduled = False
-            if not due._cancelled:
-                self._ready.append(due)
+        self._wake_sleepers()
         if not self._ready:
             return
         handle = self._ready.pop(self._pick(len(self._ready)))
-        if handle._cancelled:  # type: ignore[attr-defined]
+        if handle._cancelled or not self._may_step(handle):
             return
-        process: Process | None = handle._context.get(PROCESS)  # type: ignore[attr-defined]
-        if process is not None:
-            if process.is_dead:
-                return
-            if process.is_frozen:
-                self._parked.append(handle)
-                return
-            process.stepped()
-            if process.is_dead:
-                return
         self.steps += 1
         if self.steps > MOST_STEPS:
             raise Stuck("This world does not come to an end.")
         self._now += TICK
         handle._run()
+
+    def _wake_sleepers(self) -> None:
+        scheduled = self._scheduled  # type: ignore[attr-defined]
+        while scheduled and scheduled[0]._when <= self._now:
+            due = heapq.heappop(scheduled)
+            due._scheduled = False
+            if not due._cancelled:
+                self._ready.append(due)
+
+    def _may_step(self, handle: asyncio.Handle) -> bool:
+        process: Process | None = handle._context.get(PROCESS)  # type: ignore[attr-defined]
+        if process is None:
+            return True
+        if process.is_frozen and not process.is_dead:
+            self._parked.append(handle)
+            return False
+        if not process.is_dead:
+            process.stepped()
+        return not process.is_dead
 
     def _wait(self) -> None:
         scheduled = self._scheduled  # type: ignore[attr-defined]
@@ -136,7 +140,7 @@ class DrawnLoop(asyncio.BaseEventLoop):
             raise Stuck(Stuck.__doc__)
         self._now = max(self._now, scheduled[0]._when)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # noqa: ARG002  the base's shape
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]  # noqa: ARG002  so
         """What would have a thread is done in a step of its own."""
         done = self.create_future()
 

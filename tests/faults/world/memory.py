@@ -1,8 +1,7 @@
-"""The real storage layer on an SQLite in memory, in steps of the drawn loop: begun, committed and lost as the seed says.
+"""The real storage layer on an SQLite in memory, in steps of the drawn loop: begun, kept and lost as the seed says.
 
-A statement takes no step, as SQLite's do not in the program. Between a transaction's beginning, its statements and its
-commit others have their turn; a process that dies there has its transaction rolled back, one that dies behind the commit
-has not.
+A statement takes no step, as SQLite's do not in the program. Before a transaction's beginning and around its commit
+others have their turn; a process that dies before the commit has its transaction rolled back.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def no_slot_is_said_twice(world: World) -> None:
 async def every_request_has_one_outcome(world: World, saved: Saved) -> None:
     """Whatever was acknowledged is known, handled, and came to one thing that people can see."""
     rows = await saved.connection.exec_driver_sql("SELECT key, kind, body, handled_at, outcome FROM inbox")
-    letters = {row[0]: row for row in rows.all()}
+    letters: dict[str, tuple[Any, ...]] = {row[0]: tuple(row) for row in rows.all()}
     for key, what in world.accepted.items():
         if key not in letters:
             world.wrong(f"{what} {key} was acknowledged and is lost")
@@ -96,7 +96,7 @@ def _was_told(world: World, key: str, body: dict[str, Any], sentence: str) -> No
 
 
 async def the_thread_is_as_remembered(world: World, work: Work, saved: Saved) -> None:
-    """Slack shows each message once, in its newest form, in the order in which it was owed, and nothing else of ours."""
+    """Slack shows each message once, in its newest form, in the order it was owed in, and nothing else of ours."""
     owed = [one for one in await saved.outbox.of_work(work.id) if not one.person]
     places = {(one.channel, one.ts): one for one in owed if one.ts}
     for one in world.slack.ours():

@@ -129,7 +129,7 @@ class Worker:
             )
         except NotOurs:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  as bot/app.py does
             reference = secrets.token_hex(4)
             structlog.get_logger("worker").exception("a run broke", run=run.id)
             await run_broke(run, reference, storage=self.storage, now=self.now)

@@ -157,7 +157,7 @@ class World:
             self.trace.count("delivered late")
             await asyncio.sleep(self.dice.wait(20.0))
         await asyncio.sleep(self.dice.between(0.0, 0.5))
-        while not await self._attempted(what, body):
+        while not await self._attempted(what, body):  # noqa: ASYNC110  as Slack does
             await asyncio.sleep(self.dice.between(0.5, 10.0))
         self._deliveries -= 1
 
@@ -203,7 +203,8 @@ class World:
         self._deaths, self.is_calm = 0, True
         for worker in self._workers:
             self._thaw(worker)
-        self._rates = self.slack._rates = self.models._rates = replace(self._rates, **dict.fromkeys(_CALM, 0.0))
+        calm: dict[str, Any] = dict.fromkeys(_CALM, 0.0)
+        self._rates = self.slack._rates = self.models._rates = replace(self._rates, **calm)
         self.slack.goes_up()
         until = max(self._loop.time(), self.slack.out_until) + _REST_SECONDS
         while self._deliveries:
@@ -342,7 +343,10 @@ def _heard_by(hears: Callable[[dict[str, Any], str], None]) -> Iterator[None]:
         hears(event, exc)
         raise structlog.DropEvent
 
-    structlog.configure(processors=[hear], cache_logger_on_first_use=False)
+    structlog.configure(
+        processors=[hear],  # type: ignore[list-item]  # it lets nothing through
+        cache_logger_on_first_use=False,
+    )
     deaf = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # procrastinate's words are not ours
     try:
@@ -355,7 +359,7 @@ def _heard_by(hears: Callable[[dict[str, Any], str], None]) -> Iterator[None]:
 @contextmanager
 def _drawn_secrets(dice: Dice) -> Iterator[None]:
     before = secrets.token_hex
-    secrets.token_hex = lambda count=16: dice.id()[: 2 * count]
+    secrets.token_hex = lambda nbytes=None: dice.id()[: 2 * (nbytes or 16)]
     try:
         yield
     finally:
