@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8030
+SOAK_KILLS ?= 1000
+SOAK_IMAGES ?= 10000
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
@@ -38,6 +40,11 @@ simulate: $(VENV)/.dev ## worlds of the deterministic simulator (SEEDS=10000, FI
 
 bench: $(VENV)/.dev ## delivery to ack, to first post, to last part; 1 and 200 in flight
 	$(BIN)/python -m tests.bench $(BENCH_OPTS)
+
+soak: $(VENV)/.dev ## SOAK_KILLS (1000) kills under load on each database, SOAK_IMAGES (10000) power losses; SOAK_SEED
+	$(BIN)/python -m tests.faults.soak --database sqlite --kills $(SOAK_KILLS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+	$(BIN)/python -m tests.faults.soak --database postgresql --kills $(SOAK_KILLS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+	CI=true SEED=$(SOAK_SEED) IMAGES=$(SOAK_IMAGES) $(BIN)/python -m pytest -q -s --timeout 1800 tests/faults/test_power.py
 
 pictures: $(VENV)/.dev ## the README's pictures, from the scripted demo in a Chromium
 	$(BIN)/python -m tests.browser.pictures

@@ -191,9 +191,12 @@ def _live(wish: dict[str, Any]) -> int:
 def _quicken(environment: Mapping[str, str]) -> None:
     """What a test cannot wait for, and where its web is."""
     import bot.app
+    from bot import distributed
     from bot.slack import read_back
 
     read_back._SOON, read_back._SETTLE = _SOON, _SETTLE
+    if heartbeat := environment.get("TEST_HEARTBEAT"):
+        distributed.HEARTBEAT, distributed.LOST = float(heartbeat), 3 * float(heartbeat)
     if port := environment.get("TEST_WEB_PORT"):
         from tests.bot.sources.test_over_sockets import Server, room
 

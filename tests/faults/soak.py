@@ -110,7 +110,8 @@ async def soak(folder: Path, tally: Tally, *, kills: int, workers: int, database
     """So many deaths under load; raises AssertionError where a promise was broken."""
     dice, began = random.Random(tally.seed), time.monotonic()
     roles = {"web": "web", **{f"worker{n}": "worker" for n in range(1, workers + 1)}} if workers else None
-    async with host(folder, pace=0.1, database_url=database_url, roles=roles, retries=RETRIES) as us:
+    more = {"TEST_HEARTBEAT": "1.0"}  # seconds: who takes over must be quicker than the next death
+    async with host(folder, pace=0.1, database_url=database_url, roles=roles, retries=RETRIES, more=more) as us:
         us.slack.invite_bot("quiet")
         await us.start()
         ended = asyncio.Event()

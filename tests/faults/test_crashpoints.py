@@ -8,6 +8,8 @@ import random
 import re
 import secrets
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from pathlib import Path
 
@@ -16,9 +18,13 @@ import pytest
 from bot.playground.server import Message
 from storage.crashpoints import POINTS
 from tests.bot.sources.test_over_sockets import PLAIN, server
+from tests.bot.sources.test_over_sockets import Server as Web
+from tests.faults.doom import ANY
 from tests.faults.nursery import ROOT
 from tests.faults.power import Power
 from tests.faults.process import PATIENCE, Host, host
+from tests.postgres import NoPostgreSQL, Server
+from tests.postgres import server as server_
 
 CHECK = "white_check_mark"
 FINAL = [
@@ -110,15 +116,62 @@ def check(us: Host, people: People) -> None:
         assert len(people.roots(brief)) <= 1
 
 
+def _on(folder: Path, web: Web, url: str | None = None, **more: str) -> AbstractAsyncContextManager[Host]:
+    """A host with a web of its own."""
+    return host(folder, database_url=url, more={"TEST_WEB_PORT": str(web.port), **more})
+
+
 @pytest.mark.parametrize("stage", ["final", "scout"])
 async def test_undisturbed_a_thread_is_what_it_is_compared_with(stage: str, tmp_path: Path) -> None:
-    async with server(PLAIN) as web, host(tmp_path, more={"TEST_WEB_PORT": str(web.port)}) as us:
+    async with server(PLAIN) as web, _on(tmp_path, web) as us:
         await us.start()
         people = People(us, stage)
         await people.act()
         await us.quiet()
         check(us, people)
         assert us.begun == 1
+
+
+@pytest.fixture(scope="module")
+def durable() -> Iterator[Server]:
+    """A PostgreSQL that waits for its disk, and may be stopped as if there were no more power."""
+    try:
+        with server_(fsync="on", full_page_writes="on", synchronous_commit="on") as running:
+            yield running
+    except NoPostgreSQL as problem:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no PostgreSQL can be started here: {problem}")
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
+@pytest.mark.parametrize("way", Way, ids=lambda way: way.name.lower())
+@pytest.mark.parametrize("point", POINTS)
+async def test_on_postgresql_a_process_may_die_at_this_point(
+    point: str,
+    way: Way,
+    again: bool,  # noqa: FBT001
+    durable: Server,
+    tmp_path: Path,
+) -> None:
+    url = durable.url(await asyncio.to_thread(durable.create))
+    async with server(PLAIN) as web, _on(tmp_path, web, url, TEST_HEARTBEAT="0.4") as us:
+        people = People(us, "scout" if point in OF_A_SCOUT else "final")
+        acting = asyncio.create_task(people.act())
+        for number in range(1 + again):
+            us.doom(f"{ANY}:1" if number and point in PASSED_ONCE else f"{point}:{1 if number else AT.get(point, 1)}")
+            us.begin("run")
+            await us.dies()
+            if way is Way.LOSS:
+                await us.storage.close()
+                await asyncio.to_thread(durable.stop, "immediate")
+                await asyncio.to_thread(durable.start)
+        us.doom()
+        await us.start()
+        await acting
+        await us.quiet()
+        check(us, people)
+        assert us.begun == (3 if again else 2)
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["first", "again"])
@@ -128,7 +181,7 @@ async def test_a_process_may_die_at_this_point(point: str, way: Way, again: bool
     seed = int(os.environ.get("SEED") or secrets.randbelow(10**6))
     print(f"SEED={seed}")
     more = {"TEST_CHECKPOINT_PAGES": "40"} if point == CHECKPOINT else {}
-    async with server(PLAIN) as web, host(tmp_path, more={"TEST_WEB_PORT": str(web.port), **more}) as us:
+    async with server(PLAIN) as web, _on(tmp_path, web, **more) as us:
         people = People(us, "scout" if point in OF_A_SCOUT else "final")
         dice = random.Random(seed)
         power = Power(us, dice)
