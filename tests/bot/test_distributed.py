@@ -194,6 +194,7 @@ async def test_a_silent_process_loses_its_errands_and_cannot_end_those_of_its_su
         task = asyncio.create_task(one.serve({LINE: holds, WORK: nothing, LANE: nothing}))
         await keep(storage, letter(line="a"))
         await silent.until(1)
+        monkeypatch.setattr(one._app.job_manager, "fetch_job", lambda **_: asyncio.sleep(0))
         async with serving(other, successor):
             await successor.until(1)
             assert successor.came == [(LINE, "a", True)]
@@ -204,6 +205,28 @@ async def test_a_silent_process_loses_its_errands_and_cannot_end_those_of_its_su
             assert states.count("doing") == 1  # still the successor's
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_who_takes_over_looks_first_whatever_else_is_in_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An errand left in the meantime knows nothing of the death; it must not come before the one that does."""
+    monkeypatch.setattr(distributed, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(distributed, "LOST", 0.6)
+    silent, successor = Attended(), Attended()
+    successor.hold.set()
+    async with process(url) as (storage, one), process(url) as (_, other):
+        monkeypatch.setattr(one._app.job_manager, "update_heartbeat", lambda _: asyncio.sleep(0))
+        monkeypatch.setattr(one, "_rescue", lambda: asyncio.sleep(0, 0))
+        task = asyncio.create_task(one.serve({LINE: silent.of(LINE), WORK: nothing, LANE: nothing}))
+        await keep(storage, letter("a1", line="a"))
+        await silent.until(1)
+        monkeypatch.setattr(one._app.job_manager, "fetch_job", lambda **_: asyncio.sleep(0))
+        await keep(storage, letter("a2", line="a"))
+        async with serving(other, successor):
+            await successor.until(2)
+        silent.hold.set()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert successor.came[0] == (LINE, "a", True)
 
 
 async def test_what_nobody_carries_is_found_in_the_tables(url: str) -> None:
