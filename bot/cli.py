@@ -30,6 +30,8 @@ DEMO_PORT = 8030
 INTERRUPTED = 130
 LAST_PORT = 65_535
 _PRESETS = {path.stem: path for path in sorted((Path(__file__).parent / "presets").glob("*.toml"))}
+_FACTS = frozenset({"storage.schema.NewerSchema", "storage.schema.NoSuchSchema", "storage.moving.CannotMove"})
+"""Exceptions of the storage that are sentences, by name: see _expected_elsewhere."""
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -106,7 +108,10 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--force", action="store_true", help="replace a file that is there")
     app = command("manifest", _manifest, "print the Slack app manifest (JSON) for this stack")
     app.add_argument("--http", metavar="URL", help="the bot's public address; without it: Socket Mode")
-    command("migrate", _migrate, "bring the database to the newest schema")
+    schema = command("migrate", _migrate, "bring the database to the newest schema")
+    way = schema.add_mutually_exclusive_group()
+    way.add_argument("--copy-from", metavar="URL", help="and all of a SQLite database to it; stop the bot first")
+    way.add_argument("--to", metavar="REVISION", help="to this revision instead, which may be an older one")
     return whole
 
 
@@ -148,6 +153,10 @@ def _serve(given: Given, name: str) -> int:
 
 def _migrate(given: Given) -> int:
     settings = given.settings()
+    if given.args.copy_from is not None:
+        return _finish(_late("bot.moving", "copy_from")(settings, given.args.copy_from))
+    if given.args.to is not None:
+        return _finish(_late("bot.moving", "migrate_to")(settings, given.args.to))
     return _finish(_late("bot.app", "migrate")(settings))
 
 
@@ -204,8 +213,8 @@ def _finish(work: Awaitable[Any]) -> int:
         return await work
 
     said = asyncio.run(whole())
-    if isinstance(said, str):
-        print(one_line(said))
+    for line in said.splitlines() if isinstance(said, str) else ():
+        print(one_line(line))
     return said if isinstance(said, int) else 0
 
 
@@ -232,7 +241,7 @@ def _expected_elsewhere(problem: Exception) -> str | None:
     name = f"{kind.__module__}.{kind.__name__}"
     if name == "slack_sdk.errors.SlackApiError":
         return f"Slack refused: {getattr(problem, 'response', {}).get('error', 'no reason given')}."
-    if name == "storage.schema.NewerSchema":
+    if name in _FACTS:
         return str(problem)
     if kind.__module__.startswith("sqlalchemy."):
         cause = getattr(problem, "orig", None)

@@ -24,6 +24,10 @@ class NewerSchema(Exception):  # noqa: N818  reads as a fact
     """The database was written by a newer Countersign than this one; start that one, or restore a backup."""
 
 
+class NoSuchSchema(Exception):  # noqa: N818  reads as a fact
+    """This Countersign knows no such revision; its own are the files in storage/migrations/versions."""
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
@@ -38,32 +42,41 @@ def newest() -> str:
     return head
 
 
-async def migrate(database: Database) -> tuple[str | None, str]:
+async def migrate(database: Database, to: str | None = None) -> tuple[str | None, str]:
     """Bring the schema to the newest revision; return the one it had (None: an empty database) and the one it has.
+
+    Args:
+        database: which one.
+        to: the revision to bring it to instead. An older one gives up what only the newer can remember.
 
     Raises:
         NewerSchema: the database knows a revision that this program does not.
+        NoSuchSchema: there is no revision of that name.
     """
+    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    after = newest() if to is None else to
+    if after not in known:
+        raise NoSuchSchema(NoSuchSchema.__doc__)
 
-    def upgrade(connection: Connection) -> str | None:
+    def change(connection: Connection) -> str | None:
         if not database.is_sqlite:  # processes that start at once take turns, however long each takes
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             connection.execute(ALONE, {"lock": WRITERS})
         before = MigrationContext.configure(connection).get_current_revision()
-        known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
         if before is not None and before not in known:
             raise NewerSchema(NewerSchema.__doc__)
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        goes_down = before is not None and known.index(after) > known.index(before)
+        (command.downgrade if goes_down else command.upgrade)(config, after)
         crashpoint("cp28")
         return before
 
     async with database.engine.connect() as connection, _tables_may_be_rebuilt(connection), connection.begin():
-        before = await connection.run_sync(upgrade)
+        before = await connection.run_sync(change)
         if database.is_sqlite and (lost := (await connection.exec_driver_sql("PRAGMA foreign_key_check")).first()):
             raise RuntimeError(f"the migration would leave a row of {lost[0]} that refers to nothing")
-    return before, newest()
+    return before, after
 
 
 @asynccontextmanager

@@ -1,0 +1,64 @@
+"""`migrate` with options: to an older schema, or with a team's history from its SQLite file to a PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from bot.queue import Alone
+from bot.settings import Settings, SettingsError, async_database_url
+from handlers.errors import Refusal
+from storage.database import Database
+from storage.moving import Moved, copy
+from storage.schema import migrate, newest
+
+_HEAD_DIGITS = 12
+
+
+async def copy_from(settings: Settings, address: str) -> str:
+    """Copy what the SQLite file at this address holds to the database of the settings; what was brought, as text."""
+    source = Database(_source(address))
+    path = Path(source.url.database or "")
+    async with source, Database(settings.database_url.get_secret_value()) as target:
+        if target.is_sqlite:
+            raise Refusal(
+                "The database to copy to is a SQLite file. Set DATABASE_URL to a PostgreSQL, or copy the file itself."
+            )
+        if not await asyncio.to_thread(path.is_file):
+            raise Refusal(f"There is no database at {path}.")
+        with Alone(str(path)):
+            await migrate(target)
+            moved = await copy(source, target)
+    return told(moved)
+
+
+async def migrate_to(settings: Settings, revision: str) -> str:
+    """Bring the schema to a revision, for a Countersign of that time; what became of it, as text."""
+    async with Database(settings.database_url.get_secret_value()) as storage:
+        with Alone(storage.url.database if storage.is_sqlite else None):
+            before, after = await migrate(storage, revision)
+    if before is None or before <= after:
+        return f"The schema went from {before or 'nothing'} to {after}." if before != after else f"It is {after}."
+    return (
+        f"The schema went back from {before} to {after}. What only the newer one remembers is gone from the database, "
+        f"and this Countersign brings it to {newest()} again when it starts: start the older one."
+    )
+
+
+def _source(address: str) -> str:
+    """The address of a SQLite file, with our driver."""
+    try:
+        url = async_database_url(address)
+    except SettingsError as problem:
+        raise Refusal(str(problem).replace("DATABASE_URL", "--copy-from")) from None
+    if not url.startswith("sqlite"):
+        raise Refusal("--copy-from takes a SQLite database, such as sqlite:///countersign.db.")
+    return url
+
+
+def told(moved: Moved) -> str:
+    """Counts by table and the end of each ledger, for people to compare and keep."""
+    width = max(len(name) for name in moved.counts)
+    lines = [f"{name:<{width}}  {count:>9,}" for name, count in moved.counts.items()]
+    lines += [f"{'ledger of ' + team}: unbroken, ends in {head[:_HEAD_DIGITS]}" for team, head in moved.heads.items()]
+    return "\n".join([*lines, "Copied and compared. Start the bot with the new address; keep the old file."])
