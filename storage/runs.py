@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select, update
+from sqlalchemy import Row, and_, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -17,6 +17,8 @@ from storage.upsert import insert_or_ignore
 
 _runs, _contexts = tables.runs, tables.contexts
 _OPEN = (RunState.QUEUED, RunState.RUNNING)
+# The partial index's own words: only a query that holds them literally is answered from it, whatever is stored.
+_IS_OPEN = text("runs.state IN ('queued', 'running')")
 
 
 def _run(row: Row[Any]) -> Run:
@@ -56,7 +58,7 @@ class Runs:
             .where(earlier.c.work_id == _runs.c.work_id, earlier.c.seq < _runs.c.seq, earlier.c.state.in_(_OPEN))
             .exists()
         )
-        ready = select(_runs).where(_runs.c.state == RunState.QUEUED, ~waits)
+        ready = select(_runs).where(_IS_OPEN, _runs.c.state == RunState.QUEUED, ~waits)
         if without:
             ready = ready.where(_runs.c.id.not_in(list(without)))
         return [_run(row) for row in await self._connection.execute(ready.order_by(_runs.c.seq).limit(limit))]
@@ -113,7 +115,7 @@ class Runs:
 
     async def back_in_line(self, *, only: str | None = None, of: str | None = None) -> list[str]:
         """Runs that were running when a process died wait again: all, one that is parked, or those of one work."""
-        change = update(_runs).where(_runs.c.state == RunState.RUNNING)
+        change = update(_runs).where(_IS_OPEN, _runs.c.state == RunState.RUNNING)
         if only is not None:
             change = change.where(_runs.c.id == only)
         if of is not None:
@@ -125,7 +127,7 @@ class Runs:
 
     async def works_with_open_runs(self) -> list[str]:
         """Ids of works in which a run waits or is under way."""
-        found = select(_runs.c.work_id).where(_runs.c.state.in_(_OPEN)).distinct().order_by(_runs.c.work_id)
+        found = select(_runs.c.work_id).where(_IS_OPEN).distinct().order_by(_runs.c.work_id)
         return list((await self._connection.execute(found)).scalars())
 
     async def sit_down(self, run_id: str, *, seat: str, most: int, host: str, most_at_host: int | None) -> bool:
