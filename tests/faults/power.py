@@ -46,6 +46,12 @@ class Power:
         self._watched = disk, recorder
         await recorder.attach(*options)
 
+    def holds(self) -> None:
+        """When the life is over, nothing was lost but the life."""
+        assert self._watched is not None
+        (_, recorder), self._watched = self._watched, None
+        recorder.events()
+
     async def fails(self, *, images: int) -> None:
         """When the life is over: look at some losses at any moment of it, then let the last moment have been one."""
         assert self._watched is not None

@@ -210,3 +210,5 @@ async def one_death(us: Host, way: Way, power: Power, *, at: int | None) -> None
     await us.dies()
     if way is Way.LOSS:
         await power.fails(images=IMAGES)
+    elif at is not None:
+        power.holds()
