@@ -102,6 +102,8 @@ class Asides:
         try:
             await self._calls.send("views.open", trigger_id=trigger_id, view=view)
         except CallFailed as failed:
+            if failed.code == "exchanged_trigger_id":
+                return True  # a delivery of the same click that came before opened it
             self._log.warning("no modal was opened", code=failed.code)
             return False
         return True
