@@ -37,6 +37,7 @@ class Plan:
     deaths: int
     outages: tuple[tuple[float, float], ...]
     order: str
+    clocks_apart: float
 
 
 def plan_of(number: int, dice: Dice) -> Plan:
@@ -69,6 +70,7 @@ def plan_of(number: int, dice: Dice) -> Plan:
         steps=1 + dice.below(4),
         deaths=dice.below(4) if trouble else 0,
         outages=_outages(dice, hours=workers == 1) if dice.happens(0.1 * trouble) else (),
+        clocks_apart=dice.pick((0.0, 0.0, 0.1, 5.0, 120.0)) if workers > 1 else 0.0,
         order=dice.pick(("in turn", "drawn", "drawn", "newest first")),
     )
 

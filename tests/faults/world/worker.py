@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import secrets
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
@@ -43,6 +43,7 @@ class Worker:
     def __init__(self, world: World, number: int, *, lives: float) -> None:
         self._world, self._number, self._lives = world, number, lives
         self.is_dead = self.is_frozen = False
+        self.ahead = timedelta(seconds=world.dice.between(-1.0, 1.0) * world.plan.clocks_apart)
         self.context = contextvars.Context()
         self.context.run(PROCESS.set, self)
         self.context.run(self._put_together)
@@ -56,7 +57,7 @@ class Worker:
             self._world.kill(self, "anywhere")
 
     def now(self) -> datetime:
-        return self._world.now()
+        return self._world.now() + self.ahead
 
     shares_commits = True
 

@@ -72,7 +72,8 @@ class World:
         self.sources = DrawnSources(dice)
         self.accepted: dict[str, str] = {}
         self.asked = 0
-        self.is_over = self.is_calm = self.clocks_differ = False
+        self.is_over = self.is_calm = False
+        self.clocks_differ = plan.clocks_apart > 0
         self._wrong: list[str] = []
         self._deaths = plan.deaths
         self._rates = plan.rates
