@@ -96,7 +96,18 @@ def _with_frozen_ones(plan: Plan) -> Plan:
     return replace(plan, workers=2, deaths=3, rates=rates)
 
 
+def _with_deaths(plan: Plan) -> Plan:
+    return replace(plan, workers=1, deaths=6, rates=replace(plan.rates, dies=0.08))
+
+
+def _with_late_deliveries(plan: Plan) -> Plan:
+    return replace(plan, workers=1, works=2, steps=4, rates=replace(plan.rates, late=0.5))
+
+
 _WHERE: dict[str, Callable[[Plan], Plan]] = {
+    "an ack comes before the commit": _with_deaths,
+    "nobody doubts whether a message was sent": _with_deaths,
+    "a removal that came before its reaction is forgotten": _with_late_deliveries,
     "a worker that was displaced may end a run": _with_frozen_ones,
     "runs of a thread do not wait for each other": _alone,
 }
