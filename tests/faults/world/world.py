@@ -64,6 +64,7 @@ class World:
 
     def __init__(self, plan: Plan, dice: Dice, trace: Trace, loop: DrawnLoop) -> None:
         self.plan, self.dice, self.trace, self._loop = plan, dice, trace, loop
+        self._born = self._moments = 0
         self.stack = a_stack({"quorum": dice.pick((1, 1, 2))})
         self.slack = Slack(dice, plan.rates, trace, wall=lambda: self.now().timestamp())
         self.jobs = Jobs(self.now)
@@ -78,13 +79,14 @@ class World:
         self._deaths = plan.deaths
         self._rates = plan.rates
         self._workers: list[Worker] = []
-        self._born = 0
         self._deliveries = 0
 
     # What the program is given
 
     def now(self) -> datetime:
-        return _BEGINNING + timedelta(seconds=self._loop.time())
+        """The time, which is never the same twice: what was done at one moment was done together."""
+        self._moments += 1
+        return _BEGINNING + timedelta(seconds=self._loop.time(), microseconds=self._moments)
 
     def new_id(self, prefix: str) -> str:
         return prefix + self.dice.id()
