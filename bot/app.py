@@ -54,6 +54,7 @@ from storage.errands import Subject
 from storage.records import Run, Work
 from storage.schema import migrate as bring_to_newest
 from storage.sqlite import may_corrupt
+from storage.trouble import is_trouble
 
 log = structlog.get_logger(__name__)
 
@@ -134,6 +135,7 @@ class Countersign:
         self._exit.enter_context(Alone(self.storage.url.database if self.storage.is_sqlite else None))
         self._exit.push_async_callback(self.storage.close)
         self.storage.on_ended(self.metrics.ended)
+        self.storage.on_trouble(_tell_of_the_database)
         await bring_to_newest(self.storage)
         self._pace = self._given_pace or (Pace() if self.storage.is_sqlite else SharedPace(self.storage))
         self._pace.on_wait(self.metrics.paced)
@@ -328,7 +330,9 @@ class Countersign:
             )
         except NotOurs:
             raise
-        except Exception:
+        except Exception as problem:
+            if is_trouble(problem):  # the run begins again when the database is back
+                raise
             reference = secrets.token_hex(4)
             log.exception("a run broke", reference=reference)
             await run_broke(run, reference, storage=self.storage, now=utc_now)
@@ -368,6 +372,15 @@ class Countersign:
             done, _ = await asyncio.wait(ending)  # unlike gather it can be left, whatever the tasks do
             for task in done:
                 _ = task.cancelled() or task.exception()  # seen: told already when it ended
+
+
+def _tell_of_the_database(problem: BaseException | None) -> None:
+    """One line when it begins, one when it is over."""
+    if problem is None:
+        log.info("the database can be used again")
+    else:
+        cause = str(getattr(problem, "orig", None) or problem).strip()[:200] or type(problem).__name__
+        log.error("the database cannot be used; nothing is acknowledged and nothing begun until it can", cause=cause)
 
 
 async def _who_we_are(client: AsyncWebClient) -> dict[str, str]:

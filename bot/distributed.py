@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from handlers.ports import Clock
 from storage.database import Database, Saved
 from storage.errands import Errand, Subject
 from storage.records import Run
+from storage.trouble import is_trouble
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +69,7 @@ class Distributed:
         self._app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=8, timeout=10.0))
         self._task: Task[Any, Any, Any] = self._app.task(name="attend", pass_context=True)(self._attend)
         self._exit = AsyncExitStack()
+        self._is_out_of_reach = False
         logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells each job in three lines
 
     async def __aenter__(self) -> Self:
@@ -116,8 +119,13 @@ class Distributed:
                     for subject, room in _SIDE_BY_SIDE.items():
                         beside.create_task(self._work(subject, room))
                     beside.create_task(self._look_after_others())
-            except* (ConnectorException, OSError, ConnectionError) as trouble:
-                log.warning("the queue is out of reach; trying again", cause=repr(trouble.exceptions[0])[:200])
+            except* Exception as trouble:  # noqa: BLE001  what does not pass is raised again
+                if lasting := trouble.split(_passes)[1]:
+                    raise lasting from None
+                if not self._is_out_of_reach:
+                    cause = repr(trouble.exceptions[0])[:200]
+                    log.error("the queue is out of reach; trying again", cause=cause)  # noqa: TRY400  in one line
+                self._is_out_of_reach = True
             await asyncio.sleep(_TROUBLE_SECONDS)
 
     async def drain(self, seconds: float) -> None:
@@ -170,10 +178,13 @@ class Distributed:
 
     async def _look_after_others(self) -> None:
         """Take over from processes that stopped beating, and sweep for what nobody carries."""
-        swept_at = 0.0
+        swept_at = -math.inf
         while True:
             await self._counted("rescue", self._rescue())
             self._shares(await self._processes())
+            if self._is_out_of_reach:
+                self._is_out_of_reach = False
+                log.info("the queue is in reach again")
             if (now := asyncio.get_running_loop().time()) - swept_at > 60:  # noqa: PLR2004  a minute
                 swept_at = now
                 await self._counted("reconcile", self.reconcile())
@@ -234,6 +245,10 @@ async def undone_errands(storage: Database, *, before: datetime) -> list[Errand]
         lanes = await saved.outbox.works_owing(limit=1_000_000)
     found = ((Subject.LINE, lines), (Subject.WORK, works), (Subject.LANE, lanes))
     return [Errand(subject, key) for subject, keys in found for key in keys]
+
+
+def _passes(problem: BaseException) -> bool:
+    return isinstance(problem, ConnectorException | OSError) or is_trouble(problem)
 
 
 def _errand_of(job: Job) -> Errand:

@@ -27,6 +27,7 @@ from handlers.words import Body
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Kind, Letter, Run, Work
+from storage.trouble import is_trouble
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +144,9 @@ async def _settle(letter: Letter, tools: Tools) -> Handled:
         if isinstance(said, Request) and tools.now() - letter.received_at > _SLACK_MAY_BE_SILENT:
             return await _refuse(said, messages.SLACK_SILENT, tools)
         return await _put_off(letter, "slack never said", None, tools)
-    except Exception:
+    except Exception as problem:
+        if is_trouble(problem):  # no fault of the letter's, however often it happens
+            return await _put_off(letter, "no database", None, tools)
         reference = secrets.token_hex(4)
         log.exception("a letter could not be handled", reference=reference, tries=letter.tries)
         if letter.tries + 1 < _BROKEN_TRIES:

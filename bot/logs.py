@@ -17,6 +17,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from bot.one_line import one_line
+from bot.repeats import Repeats
 from bot.settings import LogFormat, Settings
 from bot.token_shapes import TOKEN_SHAPES, names_a_secret
 from handlers.stack import Stack
@@ -117,6 +118,7 @@ def set_up_logging(settings: Settings, *, stack: Stack | None = None, stream: Te
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
+        Repeats(),
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,

@@ -23,6 +23,7 @@ from storage.paces import Paces
 from storage.records import Run
 from storage.reviews import Reviews
 from storage.runs import Runs
+from storage.trouble import Follow, Watch
 from storage.works import Works
 from storage.writers import Writers
 
@@ -103,6 +104,7 @@ class Database:
         self._writers = Writers(self._writing) if self.is_sqlite else None
         self._wakes: dict[Subject, list[Callable[[], None]]] = {}
         self._followers: list[Callable[[Run], None]] = []
+        self._watch = Watch()
         self.carry: Carry | None = None
         self.transactions = 0
 
@@ -118,6 +120,10 @@ class Database:
     def on_ended(self, follow: Callable[[Run], None]) -> None:
         """Tell somebody of each run this process ended, after the commit that ended it."""
         self._followers.append(follow)
+
+    def on_trouble(self, follow: Follow) -> None:
+        """Tell somebody once when the database cannot be used, and with None once when it can again."""
+        self._watch.follow(follow)
 
     async def __aenter__(self) -> Self:
         return self
@@ -140,7 +146,8 @@ class Database:
         without, and need not wait for others then; on SQLite all are alone.
         """
         before = self._refuse_another_within()
-        async with self._writers.transaction() if self._writers else self._writing.begin() as connection:
+        begin = self._writers.transaction if self._writers else self._writing.begin
+        async with self._watch.over("write"), begin() as connection:
             here = _Inside(self)
             _inside.set(here)
             try:
@@ -174,7 +181,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Saved]:
         """A consistent look at what is remembered; nothing can be written through it."""
-        async with self._reading.connect() as connection, connection.begin():
+        async with self._watch.over("read"), self._reading.connect() as connection, connection.begin():
             yield Saved(connection)
 
     @property
