@@ -71,11 +71,15 @@ class Intake:
 
     async def attend(self, line: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand
         """Handle the letters of one line that are due, in order. Nobody else may attend to this line meanwhile."""
+        seen = None
         while True:
             async with self._tools.storage.reading() as saved:
                 letter = await saved.inbox.head(line, self._tools.now())
             if letter is None:
                 return
+            if letter == seen:
+                raise RuntimeError(f"letter {letter.key} is as it was although it was handled")
+            seen = letter
             await handle(letter, self._tools)
 
     async def run(self) -> None:

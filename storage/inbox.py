@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -18,16 +18,21 @@ from storage.upsert import insert_or_ignore
 _inbox = tables.inbox
 
 
-def _heads(without: Collection[str]) -> list[ColumnElement[bool]]:
-    """Unhandled, nothing unhandled before it in its line, and the line is not being handled."""
-    earlier = _inbox.alias("earlier")
-    blocked = (
-        select(earlier.c.seq)
-        .where(earlier.c.line == _inbox.c.line, earlier.c.handled_at.is_(None), earlier.c.seq < _inbox.c.seq)
-        .exists()
-    )
-    heads: list[ColumnElement[bool]] = [_inbox.c.handled_at.is_(None), ~blocked]
-    return [*heads, _inbox.c.line.not_in(list(without))] if without else heads
+_earlier = _inbox.alias("earlier")
+_BLOCKED = (
+    select(_earlier.c.seq)
+    .where(_earlier.c.line == _inbox.c.line, _earlier.c.handled_at.is_(None), _earlier.c.seq < _inbox.c.seq)
+    .exists()
+)
+# Written once: putting a statement together takes longer than SQLite needs to do it. The first unhandled of each line:
+_HEADS = select(_inbox).where(_inbox.c.handled_at.is_(None), ~_BLOCKED)
+_DUE = _HEADS.where(_inbox.c.due_at <= bindparam("now")).order_by(_inbox.c.seq).limit(bindparam("most"))
+_NEXT_DUE = (
+    select(_inbox.c.line, _inbox.c.due_at)
+    .where(_inbox.c.handled_at.is_(None), ~_BLOCKED)
+    .order_by(_inbox.c.due_at)
+    .limit(bindparam("most"))
+)
 
 
 class Inbox:
@@ -60,17 +65,13 @@ class Inbox:
 
     async def heads(self, now: datetime, *, without: Collection[str] = (), limit: int = 100) -> list[Letter]:
         """The first unhandled letter of each line that is due, but for the lines being handled."""
-        due = select(_inbox).where(*_heads(without), _inbox.c.due_at <= now)
-        rows = await self._connection.execute(due.order_by(_inbox.c.seq).limit(limit))
-        return [record(Letter, row) for row in rows]
+        rows = await self._connection.execute(_DUE, {"now": now, "most": limit + len(without)})
+        return [record(Letter, row) for row in rows if row.line not in without][:limit]
 
     async def next_due(self, *, without: Collection[str] = ()) -> datetime | None:
         """When the earliest letter that could be handled wants to be looked at; None if none waits."""
-        row = await self._connection.execute(
-            select(_inbox.c.due_at).where(*_heads(without)).order_by(_inbox.c.due_at).limit(1)
-        )
-        found: datetime | None = row.scalar()
-        return found
+        rows = await self._connection.execute(_NEXT_DUE, {"most": 1 + len(without)})
+        return next((row.due_at for row in rows if row.line not in without), None)
 
     async def get(self, key: str) -> Letter | None:
         row = (await self._connection.execute(select(_inbox).where(_inbox.c.key == key))).first()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, select, text, update
+from sqlalchemy import Row, and_, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -23,6 +23,21 @@ _IS_OPEN = text("runs.state IN ('queued', 'running')")
 
 def _run(row: Row[Any]) -> Run:
     return record(Run, row, lane=Lane(row.lane), state=RunState(row.state), note_by=tuple(row.note_by))
+
+
+_earlier = _runs.alias("earlier")
+_WAITS = (
+    select(_earlier.c.seq)
+    .where(_earlier.c.work_id == _runs.c.work_id, _earlier.c.seq < _runs.c.seq, _earlier.c.state.in_(_OPEN))
+    .exists()
+)
+# Written once: putting a statement together takes longer than SQLite needs to do it.
+_NEXT_IN_LINE = (
+    select(_runs)
+    .where(_IS_OPEN, _runs.c.state == RunState.QUEUED, ~_WAITS)
+    .order_by(_runs.c.seq)
+    .limit(bindparam("most"))
+)
 
 
 class Runs:
@@ -52,16 +67,8 @@ class Runs:
 
     async def next_in_line(self, *, without: Collection[str] = (), limit: int = 100) -> list[Run]:
         """Queued runs whose thread has nothing open before them, oldest first."""
-        earlier = _runs.alias("earlier")
-        waits = (
-            select(earlier.c.seq)
-            .where(earlier.c.work_id == _runs.c.work_id, earlier.c.seq < _runs.c.seq, earlier.c.state.in_(_OPEN))
-            .exists()
-        )
-        ready = select(_runs).where(_IS_OPEN, _runs.c.state == RunState.QUEUED, ~waits)
-        if without:
-            ready = ready.where(_runs.c.id.not_in(list(without)))
-        return [_run(row) for row in await self._connection.execute(ready.order_by(_runs.c.seq).limit(limit))]
+        rows = await self._connection.execute(_NEXT_IN_LINE, {"most": limit + len(without)})
+        return [_run(row) for row in rows if row.id not in without][:limit]
 
     async def next_of(self, work_id: str) -> Run | None:
         """The queued run of a work that comes next, if none of it is running."""

@@ -26,7 +26,8 @@ def may_corrupt(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
     one writing connection a process and one process a file, so it takes another program that writes to our file.
     """
     mended = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
-    return version[:2] < (3, 52) and not version[2] >= mended.get(version[:2], 1_000)
+    branch, patch = (version[0], version[1]), version[2]
+    return branch < (3, 52) and patch < mended.get(branch, 1_000)
 
 
 class Connection(aiosqlite.Connection):
