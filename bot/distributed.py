@@ -70,6 +70,8 @@ class Distributed:
         self._task: Task[Any, Any, Any] = self._app.task(name="attend", pass_context=True)(self._attend)
         self._exit = AsyncExitStack()
         self._is_out_of_reach = False
+        self._ended: set[int] = set()
+        self._ended_before: set[int] = set()
         logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells each job in three lines
 
     async def __aenter__(self) -> Self:
@@ -161,6 +163,8 @@ class Distributed:
         except Exception:
             log.exception("an errand is left for later", subject=subject, key=key)
             await self._again(Errand(errand.subject, key, self._now() + timedelta(seconds=_TROUBLE_SECONDS)))
+        finally:
+            self._ended.add(job_id)
 
     async def _is_still_ours(self, job_id: int) -> bool:
         try:
@@ -181,6 +185,7 @@ class Distributed:
         swept_at = -math.inf
         while True:
             await self._counted("rescue", self._rescue())
+            await self._counted("leftovers", self._renew_what_ended_unseen())
             self._shares(await self._processes())
             if self._is_out_of_reach:
                 self._is_out_of_reach = False
@@ -207,13 +212,31 @@ class Distributed:
         stalled = list(await manager.get_stalled_jobs(seconds_since_heartbeat=LOST))
         for job in stalled:
             log.warning("taking over from a process that is gone", job=job.lock)
-            await self._put([_errand_of(job)], doubt=True)
-            try:
-                await manager.finish_job(job, status=Status.FAILED, delete_job=True)
-            except ConnectorException as problem:
-                log.info("somebody else took it over", job=job.lock, cause=type(problem).__name__)
+            await self._renew(job)
         await manager.prune_stalled_workers(LOST)
         return len(stalled)
+
+    async def _renew(self, job: Job) -> None:
+        await self._put([_errand_of(job)], doubt=True)
+        try:
+            await self._app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
+        except ConnectorException as problem:
+            log.info("somebody else took it over", job=job.lock, cause=type(problem).__name__)
+
+    async def _renew_what_ended_unseen(self) -> int:
+        """Put in line anew what ended here while the database was away; it would count as attended to for ever.
+
+        Looked at one turn later, since a job is told as ended only after it has.
+        """
+        left: list[Job] = []
+        if self._ended_before:
+            doing = await self._app.job_manager.list_jobs_async(status=Status.DOING.value)
+            left = [job for job in doing if job.id in self._ended_before]
+            for job in left:
+                log.warning("an errand ended while the database was away", job=job.lock)
+                await self._renew(job)
+        self._ended_before, self._ended = self._ended, set()
+        return len(left)
 
     async def _processes(self) -> int:
         """How many attend; each has one worker a subject."""

@@ -6,23 +6,28 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
+from bot.distributed import Distributed
 from bot.playground.scripted import Recorded, Reply, ScriptedModels, demo_answers
 from bot.repeats import Repeats
 from storage.database import Database
+from storage.errands import Subject
+from storage.schema import migrate
 from storage.trouble import is_trouble
 from tests.postgres import NoPostgreSQL, Server, server
+from tests.storage.records import keep, run, work
 from tests.stories import workspace
 from tests.stories.workspace import Team, stage_of, team
-from tests.storage.records import keep, letter, run, work
 
 BEGAN = "the database cannot be used; nothing is acknowledged and nothing begun until it can"
 OVER = "the database can be used again"
@@ -198,7 +203,7 @@ async def told(trouble: Trouble, folder: Path) -> None:
 
 
 def is_told(notices: list[Any]) -> None:
-    """Once when it began and once when it was over; where it came and went, as often as that, and never twice running."""
+    """Once when it began, once when it was over; where it came and went, as often as that."""
     assert [line["event"] for line in notices][:2] == [BEGAN, OVER]
     assert notices[0]["log_level"] == "error"
     assert [line["event"] for line in notices] == [BEGAN, OVER] * (len(notices) // 2)
@@ -208,3 +213,89 @@ def forget_what_began_again(models: ScriptedModels) -> None:
     """Only the last of a run's goes at a model is remembered, so only that one can be compared."""
     last = {stage_of(asked.system): asked for asked in models.requests}
     models.requests[:] = [asked for asked in models.requests if last[stage_of(asked.system)] is asked]
+
+
+async def test_a_job_that_ended_while_the_database_was_away_does_not_block_its_thread(our_server: Server) -> None:
+    """Its worker lives and beats, so that nobody would ever take it for dead."""
+    url = await asyncio.to_thread(our_server.fresh)
+    came: list[bool] = []
+    ended = asyncio.Event()
+
+    async def attend(_: str, doubt: bool) -> None:  # noqa: FBT001  the courier's word
+        came.append(doubt)
+        if len(came) == 1:
+            with our_server.connect(str(storage.url.database)) as connection:  # the end of a job is refused for a while
+                connection.execute("ALTER TABLE procrastinate_jobs RENAME TO away")
+            ended.set()
+
+    async def nothing(_: str, __: bool) -> None: ...  # noqa: FBT001  the courier's word
+
+    async with AsyncExitStack() as scene:
+        storage = await scene.enter_async_context(Database(url))
+        plain = url.replace("+psycopg", "")
+        courier = Distributed(url=plain, storage=storage, now=lambda: datetime.now(UTC), shares=lambda _: None)
+        await scene.enter_async_context(courier)
+        storage.carry = courier.carry
+        served = asyncio.create_task(
+            courier.serve({Subject.LINE: nothing, Subject.WORK: attend, Subject.LANE: nothing})
+        )
+        await keep(storage, work(), run())
+        async with asyncio.timeout(50):
+            await ended.wait()
+            await asyncio.sleep(0.3)
+            with our_server.connect(str(storage.url.database)) as connection:
+                connection.execute("ALTER TABLE away RENAME TO procrastinate_jobs")
+            while len(came) < 2:  # noqa: ASYNC110  another task of this loop does it
+                await asyncio.sleep(0.05)
+        served.cancel()
+    assert came[:2] == [False, True]
+
+
+async def test_what_does_not_pass_ends_the_queue_and_is_told(our_server: Server) -> None:
+    url = await asyncio.to_thread(our_server.fresh)
+
+    def shares(_: int) -> None:
+        raise ZeroDivisionError
+
+    async with Database(url) as storage:
+        plain = url.replace("+psycopg", "")
+        async with Distributed(url=plain, storage=storage, now=lambda: datetime.now(UTC), shares=shares) as courier:
+            async with asyncio.timeout(30):
+                with pytest.raises(ExceptionGroup, match="unhandled"):
+                    await courier.serve({})
+
+
+def test_repeats_are_written_once_a_minute_and_counted() -> None:
+    now = 0.0
+    repeats = Repeats(lambda: now)
+    trouble = sqlite3.OperationalError("database is locked")
+    trouble.sqlite_errorcode = 5
+
+    def said(problem: Exception, what: str = "the inbox could not be written") -> Any:
+        try:
+            return repeats(None, "error", {"event": what, "exc_info": problem})
+        except structlog.DropEvent:
+            return None
+
+    assert said(trouble) == {"event": "the inbox could not be written", "cause": "database is locked"}
+    assert [said(trouble) for _ in range(1_000)] == [None] * 1_000
+    assert said(trouble, "the queue could not be read") is not None
+    now = 61.0
+    assert said(trouble)["repeated"] == 1_000
+    fault = KeyError("ours")
+    assert [said(fault)["exc_info"] for _ in range(3)] == [fault] * 3
+
+
+@pytest.mark.parametrize("statement", ["SELECT nothing FROM nowhere", "INSERT INTO works (id) VALUES ('w')"])
+async def test_a_fault_of_ours_is_not_taken_for_trouble(our_server: Server, tmp_path: Path, statement: str) -> None:
+    """Such a run would begin again for ever."""
+    for url in (await asyncio.to_thread(our_server.fresh), f"sqlite+aiosqlite:///{tmp_path / 'a.db'}"):
+        async with Database(url) as storage:
+            await migrate(storage)
+            seen: list[BaseException | None] = []
+            storage.on_trouble(seen.append)
+            with pytest.raises(SQLAlchemyError) as caught:
+                async with storage.transaction() as saved:
+                    await saved.connection.execute(text(statement))
+            assert not is_trouble(caught.value)
+            assert seen == []
