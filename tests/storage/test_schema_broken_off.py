@@ -167,8 +167,6 @@ def test_no_process_starts_on_a_newer_schema(
         '[models.m]\nwire = "openai"\nid = "m"\nbase_url = "http://127.0.0.1:9/v1"\n'
         '[review]\nreviewers = ["U0RAE", "U0SAM"]\n'
     )
-        '[models.m]\nwire = "openai"\nid = "m"\nbase_url = "http://127.0.0.1:9/v1"\n[review]\nreviewers = ["U0RAE", "U0SAM"]\n'
-    )
     environ = {"DATABASE_URL": url, "SLACK_BOT_TOKEN": "xoxb-1", "SLACK_APP_TOKEN": "xapp-1", "STACK_FILE": str(stack)}
     assert main([role], environ) == 1
     assert "written by a newer Countersign" in capsys.readouterr().err
