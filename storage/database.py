@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
@@ -89,7 +90,9 @@ class Database:
     once when it must be upgraded, whatever the busy time-out (trap 12 in the design's trust notes).
 
     PostgreSQL is shared by many processes. There, too, whoever reads and then writes on the strength of it is alone
-    meanwhile: an advisory lock makes writers wait for each other, so that both databases behave alike.
+    meanwhile: an advisory lock makes writers wait for each other, so that both databases behave alike. Those of one
+    process wait in line here first: the one that holds the lock is not slowed down by dozens that ask for it, and
+    those that only read find a connection.
     """
 
     def __init__(self, url: str) -> None:
@@ -102,6 +105,7 @@ class Database:
             else self._writing.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         )
         self._writers = Writers(self._writing) if self.is_sqlite else None
+        self._line = asyncio.Lock()
         self._wakes: dict[Subject, list[Callable[[], None]]] = {}
         self._followers: list[Callable[[Run], None]] = []
         self._watch = Watch()
@@ -147,7 +151,10 @@ class Database:
         """
         before = self._refuse_another_within()
         begin = self._writers.transaction if self._writers else self._writing.begin
-        async with self._watch.over("write"), begin() as connection:
+        async with self._watch.over("write"), AsyncExitStack() as turn:
+            if alone and not self.is_sqlite:
+                await turn.enter_async_context(self._line)
+            connection = await turn.enter_async_context(begin())
             here = _Inside(self)
             _inside.set(here)
             try:

@@ -8,6 +8,7 @@ import random
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from storage.database import Database, Saved
 from storage.errands import Subject
 from storage.sqlite import may_corrupt
 from tests.fakes import new_database_file
+from tests.postgres import Server
 from tests.storage.records import entry, keep, letter, message, run, work
 
 
@@ -272,3 +274,26 @@ async def test_a_closed_database_leaves_only_its_file(tmp_path: Path) -> None:
 )
 def test_an_sqlite_that_may_lose_pages_is_known(version: tuple[int, ...], *, told: bool) -> None:
     assert may_corrupt(version) is told
+
+
+async def test_those_who_write_to_postgresql_wait_in_line_in_their_process(postgres: Server) -> None:
+    async with Database(await asyncio.to_thread(postgres.fresh)) as database:
+        inside, most = 0, 0
+        held: list[int] = []
+
+        async def write(number: int) -> None:
+            nonlocal inside, most
+            async with database.transaction() as saved:
+                inside += 1
+                most = max(most, inside)
+                held.append(database.engine.pool.checkedout())  # type: ignore[attr-defined]  # a QueuePool
+                await saved.marks.set(f"houba/{number}", datetime.now(UTC))
+                inside -= 1
+
+        writers = [asyncio.create_task(write(number)) for number in range(40)]
+        await asyncio.sleep(0)
+        writers[7].cancel()  # whoever leaves the line holds nobody up
+        ended = await asyncio.gather(*writers, return_exceptions=True)
+        assert [number for number, one in enumerate(ended) if one is not None] == [7]
+        assert most == 1
+        assert max(held) == 1  # those in line leave the connections to whoever reads
