@@ -9,8 +9,6 @@ from collections.abc import Callable
 import structlog
 from structlog.typing import EventDict
 
-from storage.trouble import is_trouble
-
 _EVERY = 60.0
 
 
@@ -24,7 +22,7 @@ class Repeats:
 
     def __call__(self, _logger: object, _method: str, event: EventDict) -> EventDict:
         problem = _problem_of(event.get("exc_info"))
-        if problem is None or not (isinstance(problem, TimeoutError) or is_trouble(problem)):
+        if problem is None or not (isinstance(problem, TimeoutError) or _is_of_the_database(problem)):
             return event
         said = str(event.get("event"))
         now = self._tick()
@@ -37,6 +35,12 @@ class Repeats:
         if dropped := self._dropped.pop(said, 0):
             event["repeated"] = dropped
         return event
+
+
+def _is_of_the_database(problem: BaseException) -> bool:
+    """Whoever has no database loaded can have no trouble with it; `check` must not load one."""
+    trouble = sys.modules.get("storage.trouble")
+    return trouble is not None and bool(trouble.is_trouble(problem))
 
 
 def _problem_of(given: object) -> BaseException | None:
