@@ -18,14 +18,15 @@ import httpx
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from bot.app import Countersign
+from bot.app import Countersign, Role
 from bot.logs import set_up_logging
 from bot.settings import Settings, read_settings
 from bot.slack.chat import build_client, build_session
 from bot.slack.pace import Pace
 from bot.slack.plain import take_permalink
+from storage.database import ALONE, Database
 
 MODEL_URL, MODEL_ID = "BENCH_MODEL_URL", "quick-1"
 _HURRY = 1_000_000
@@ -40,7 +41,7 @@ class Measured(Protocol):
     """One of the two, at work."""
 
     async def at_rest(self) -> None: ...
-    def counts(self) -> dict[str, int]: ...
+    def counts(self) -> dict[str, float]: ...
 
 
 class TheBot:
@@ -48,6 +49,7 @@ class TheBot:
 
     def __init__(self, bot: Countersign) -> None:
         self._bot = bot
+        self._locked = Locked(bot.storage)
 
     async def at_rest(self) -> None:
         """Wait until nothing is under way."""
@@ -58,9 +60,31 @@ class TheBot:
         async with self._bot.storage.reading() as saved:
             return int((await saved.connection.execute(text(_UNDONE))).scalar_one())
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, float]:
         storage = self._bot.storage
-        return {"commits": storage.commits, "transactions": getattr(storage, "transactions", storage.commits)}
+        locked = {"locked": self._locked.times, "locked_seconds": self._locked.seconds}
+        return {"commits": storage.commits, "transactions": storage.transactions, **locked}
+
+
+class Locked:
+    """How often and how long this process was the only one that writes to PostgreSQL."""
+
+    def __init__(self, storage: Database) -> None:
+        self.times, self.seconds = 0, 0.0
+        since: dict[Any, float] = {}
+        if storage.is_sqlite:
+            return
+
+        @event.listens_for(storage.engine.sync_engine, "after_cursor_execute")
+        def begun(connection: Any, _: Any, statement: str, *__: Any) -> None:
+            if statement.startswith(str(ALONE).partition("(")[0]):
+                since[connection.connection.dbapi_connection] = time.perf_counter()
+
+        @event.listens_for(storage.engine.sync_engine, "checkin")
+        def ended(connection: Any, _: Any) -> None:
+            if (began := since.pop(connection, None)) is not None:
+                self.times += 1
+                self.seconds += time.perf_counter() - began
 
 
 class TheLeast:
@@ -69,14 +93,15 @@ class TheLeast:
     async def at_rest(self) -> None:
         return
 
-    def counts(self) -> dict[str, int]:
-        return {"commits": 0, "transactions": 0}
+    def counts(self) -> dict[str, float]:
+        return {"commits": 0, "transactions": 0, "locked": 0, "locked_seconds": 0.0}
 
 
 @asynccontextmanager
-async def the_bot(settings: Settings) -> AsyncIterator[Measured]:
+async def the_bot(settings: Settings, role: Role) -> AsyncIterator[Measured]:
     bot = Countersign(
-        slack=settings.slack(),
+        slack=settings.slack(intake=role is not Role.WORK),
+        role=role,
         database_url=settings.database_url.get_secret_value(),
         stack_path=settings.stack_file,
         pace=Pace(tick=lambda: time.monotonic() * _HURRY),
@@ -157,7 +182,7 @@ def _cpu_seconds() -> float:
 async def main(kind: str) -> None:
     settings = read_settings(os.environ)
     set_up_logging(settings)
-    async with the_bot(settings) if kind == "bot" else the_least(settings) as measured:
+    async with the_least(settings) if kind == "bare" else the_bot(settings, Role(kind)) as measured:
         await answer_questions(measured)
 
 

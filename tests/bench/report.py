@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median, quantiles
 from typing import Any
 
+from tests.bench.large import Channel, Stored, Team
 from tests.bench.rounds import Both, Measured, Round
 from tests.bench.scene import Timing
 
@@ -67,14 +68,16 @@ def as_text(measured: Measured) -> str:
     """The whole report."""
     told = as_json(measured)
     plan = measured.plan
-    parts = [
-        _HEAD.format(python=told["python"]),
-        f"One request at a time, {plan.alone} of each command\n{_times(told['alone'])}",
-        f"{plan.at_once} requests in flight\n{_times(told['at_once'], many=True)}",
-        f"What one run costs the bot (at once)\n{_costs(told['at_once'])}",
-        f"Memory of the process, MiB, before and after each round at once\n{_memory(told['at_once'])}",
-        *_others(measured, told),
-    ]
+    parts = [_HEAD.format(python=told["python"])]
+    if told["alone"]:
+        parts.append(f"One request at a time, {plan.alone} of each command\n{_times(told['alone'])}")
+    if told["at_once"]:
+        parts += [
+            f"{plan.at_once} requests in flight\n{_times(told['at_once'], many=True)}",
+            f"What one run costs the bot (at once)\n{_costs(told['at_once'])}",
+            f"Memory of the process, MiB, before and after each round at once\n{_memory(told['at_once'])}",
+        ]
+    parts += _others(measured, told)
     return "\n\n".join(parts)
 
 
@@ -116,7 +119,10 @@ def _others(measured: Measured, told: dict[str, Any]) -> Iterable[str]:
         yield (
             f"{measured.plan.at_once} x /draft in flight, a model that takes {measured.plan.model_seconds:g} s: "
             f"last part {_two(bot['last'])} ms, bare {_two(bare['last'])} ms; "
-            f"{bot['runs_per_second']} runs/s, bare {bare['runs_per_second']}"
+            f"{bot['runs_per_second']} runs/s, bare {bare['runs_per_second']} "
+            f"({bot['runs_per_second'] / (bare['runs_per_second'] or 1):.2f} of it); "
+            f"acks p95 {bot['ack']['p95_ms']:.0f} ms; "
+            f"memory {bot['rss_mib'][0]:.0f} -> {bot['rss_mib'][1]:.0f} MiB"
         )
     if paced := told["paced"]["last_ms"]:
         yield (
@@ -134,11 +140,76 @@ def _ratio(bot: dict[str, Any], bare: dict[str, Any]) -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    return "\n".join(
-        "  "
-        + "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+    head, *rest = rows
+    lines = [head, [":--", *["--:"] * (len(head) - 1)], *rest]
+    return "\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def of_teams(found: Sequence[Team], count: int) -> str:
+    """What each number of workers carries, over what the bare listener did in the same minute."""
+    head = ["workers", "runs/s", "bare", "last part, ms", "acks p95, ms", "CPU ms per run: web", "worker"]
+    head += ["lock: times per run", "ms each", "its share of the time", "MiB: web", "a worker", "slow model: of bare"]
+    rows = [head]
+    for team in found:
+        bot, bare = figures(team.instant.bot), figures(team.instant.bare)
+        web, *others = team.each
+        locked = sum(facts.locked_seconds for facts in others)
+        times = sum(facts.locked for facts in others)
+        rows.append(
+            [
+                str(team.workers),
+                f"{bot['runs_per_second']}",
+                f"{bare['runs_per_second']}",
+                _two(bot["last"]),
+                f"{bot['ack']['p95_ms']:.0f}",
+                f"{1000 * web.cpu_seconds / count:.0f}",
+                f"{1000 * sum(facts.cpu_seconds for facts in others) / count:.0f}",
+                f"{times / count:.1f}",
+                f"{1000 * locked / times:.1f}" if times else "-",
+                f"{100 * locked / team.instant.bot.seconds:.0f} %",
+                f"{web.rss_kib / 1024:.0f}",
+                f"{sum(facts.rss_kib for facts in others) / 1024 / len(others):.0f}",
+                _throughput(team.slow),
+            ]
         )
-        for row in rows
-    )
+    lone = [
+        f"{team.workers} worker{'s' * (team.workers > 1)}: {_two(figures(team.alone)['last'])} ms a lone /draft, of it "
+        f"{1000 * team.alone_locked:.1f} ms with the lock in {team.alone_writes:.1f} writes; processor time "
+        f"{1000 * team.alone_cpu:.0f} ms here, {1000 * team.postgres_seconds / len(team.alone.timings):.0f} ms "
+        f"PostgreSQL, {1000 * team.here_seconds / len(team.alone.timings):.0f} ms Slack and model"
+        for team in found
+    ]
+    return "\n".join([f"{count} x /draft in flight on PostgreSQL, one web and some workers", _table(rows), "", *lone])
+
+
+def _throughput(slow: Both | None) -> str:
+    if slow is None:
+        return "-"
+    bot, bare = figures(slow.bot)["runs_per_second"], figures(slow.bare)["runs_per_second"]
+    return f"{bot / bare:.2f} ({bot} / {bare})"
+
+
+def of_channels(found: Sequence[Channel]) -> str:
+    rows = [["a channel at Slack's limit", "asked", "answered", "lost", "429s", "posts", "s", "share of the limit"]]
+    for one in found:
+        lost = one.asked - one.answered
+        told = [one.name, one.asked, one.answered, lost, one.refused_429, one.posts, f"{one.seconds:.0f}"]
+        rows.append([*map(str, told), f"{100 * one.share:.1f} %"])
+    return _table(rows)
+
+
+def of_stored(found: Stored) -> str:
+    assert found.bare is not None
+    bare = figures(found.bare)["last"]
+    rows = [["stored runs", "MiB", "ack, ms", "first post", "last part", "of bare"]]
+    for count, done in found.rounds.items():
+        told = figures(done)
+        times = [_two(told[way]) for way in _WAYS]
+        ratio = f"{told['last']['p50_ms'] / bare['p50_ms']:.1f}"
+        rows.append([f"{count:,}", f"{found.mib[count]:.0f}", *times, ratio])
+    return f"One /draft at a time on {found.database}; bare {_two(bare)} ms\n{_table(rows)}"
+
+
+def of_ready(name: str, found: Mapping[int, float]) -> str:
+    told = ", ".join(f"{seconds:.1f} s with {count:,} open runs" for count, seconds in found.items())
+    return f"From the program's beginning until deliveries can arrive, {name}: {told}"

@@ -33,6 +33,7 @@ class Plan:
     at_once: int
     model_seconds: float = 2.0  # of the round with a model that takes its time
     paced: int = 3  # requests with Slack's limits kept
+    parts: frozenset[str] = frozenset({"alone", "crowd", "slow", "shipped"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,22 +78,24 @@ async def measure(plan: Plan, folder: Path) -> Measured:
         (folder / name).mkdir()
     async with AsyncExitStack() as scene:
         bot = await scene.enter_async_context(at_work("bot", folder / "bot"))
-        bare = await scene.enter_async_context(at_work("bare", folder / "bare"))
+        bare = await scene.enter_async_context(at_work("bare", folder / "bare", roles=["bare"]))
         for process in (bot, bare):
             await alone(process, "draft", 2)  # whatever is done only once
-        for stage in COMMANDS:
+            if "crowd" in plan.parts:
+                await at_once(process, "draft", plan.at_once)  # whose answers are pointed at
+        for stage in COMMANDS if "alone" in plan.parts else ():
             measured.alone[stage] = await _in_turn(bot, bare, stage, plan.alone)
-        for stage in COMMANDS:
+        for stage in COMMANDS if "crowd" in plan.parts else ():
             measured.at_once[stage] = Both(
                 bare=await at_once(bare, stage, plan.at_once), bot=await at_once(bot, stage, plan.at_once)
             )
-        if plan.model_seconds:
+        if plan.model_seconds and "slow" in plan.parts:
             for process in (bot, bare):
                 process.models.pace = plan.model_seconds
             measured.slow_model = Both(
                 bare=await at_once(bare, "draft", plan.at_once), bot=await at_once(bot, "draft", plan.at_once)
             )
-    if plan.paced:
+    if plan.paced and "shipped" in plan.parts:
         async with at_work("paced", folder / "paced", as_shipped=True) as shipped:
             measured.paced = [await shipped.command("draft", channel=_CHANNELS[turn % 2]) for turn in range(plan.paced)]
             measured.paced_429s = sum(call.status == 429 for call in shipped.slack.calls)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
+import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bot.playground.scripted import Recorded, ScriptedModels
 from bot.playground.server import Playground
 from bot.playground.shapes import Json, Message
+from bot.settings import async_database_url
 from tests.bench.child import MODEL_ID, MODEL_URL
 
 START_SECONDS = 60.0
@@ -125,33 +128,44 @@ def link(message: Message) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """A process, measured while nothing is under way."""
+    """What was measured, all its processes together, while nothing was under way.
 
-    rss_kib: int
-    cpu_seconds: float
-    commits: int
-    transactions: int
+    Attributes:
+        locked: how often somebody was the only writer to PostgreSQL, for `locked_seconds` in all.
+    """
+
+    rss_kib: float = 0
+    cpu_seconds: float = 0.0
+    commits: int = 0
+    transactions: int = 0
+    locked: int = 0
+    locked_seconds: float = 0.0
+
+    def __add__(self, other: Facts) -> Facts:
+        return Facts(**{name: value + getattr(other, name) for name, value in asdict(self).items()})
 
 
 @dataclass(kw_only=True)
 class Process:
-    """A measured process with the Slack it works in."""
+    """What is measured, one process as a rule, with the Slack it works in."""
 
     name: str
     slack: Playground
     watch: Watch
     models: ScriptedModels
-    _process: asyncio.subprocess.Process
+    _processes: Sequence[asyncio.subprocess.Process]
+    ready_seconds: float = 0.0  # from its beginning to when deliveries can arrive
+    patience: float = ROUND_SECONDS
     drafts: list[Timing] = field(default_factory=list)  # whose answers later commands point at
     _asked: int = 0
 
     async def facts(self) -> Facts:
         """Wait until nothing is under way, and ask."""
-        stdin = self._process.stdin
-        assert stdin is not None
-        stdin.write(b"facts\n")
-        await stdin.drain()
-        return Facts(**await _line(self._process))
+        return sum(await self.facts_of_each(), Facts())
+
+    async def facts_of_each(self) -> list[Facts]:
+        """The intake first, where there are several."""
+        return [await _ask(process) for process in self._processes]
 
     def calls(self) -> Counter[str]:
         return Counter(call.method for call in self.slack.calls)
@@ -166,9 +180,18 @@ class Process:
         answered = await self.slack.as_person("ann").command(f"/{stage}", words, channel=channel)
         timing.acked, timing.problem = time.perf_counter(), answered.problem or answered.text
         if not timing.problem:
-            async with asyncio.timeout(ROUND_SECONDS):
+            async with asyncio.timeout(self.patience):
                 await timing.done.wait()
         return timing
+
+
+async def _ask(process: asyncio.subprocess.Process) -> Facts:
+    stdin = process.stdin
+    assert stdin is not None
+    stdin.write(b"facts\n")
+    await stdin.drain()
+    said = await _line(process)
+    return Facts(**{name: said[name] for name in asdict(Facts())})
 
 
 async def _line(process: asyncio.subprocess.Process) -> dict[str, Any]:
@@ -182,7 +205,9 @@ async def _line(process: asyncio.subprocess.Process) -> dict[str, Any]:
     return said
 
 
-def environment(slack: Playground, models: ScriptedModels, folder: Path) -> Mapping[str, str]:
+def environment(
+    slack: Playground, models: ScriptedModels, folder: Path, database_url: str | None = None
+) -> Mapping[str, str]:
     """What the measured program finds in its environment; nothing of ours but what a process needs."""
     kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
     stack = folder / "stack.toml"
@@ -191,44 +216,77 @@ def environment(slack: Playground, models: ScriptedModels, folder: Path) -> Mapp
         "SLACK_BOT_TOKEN": slack.bot_token,
         "SLACK_APP_TOKEN": slack.app_token,
         "SLACK_API_URL": slack.api_url,
-        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'countersign.db'}",
+        "DATABASE_URL": database_url or async_database_url(f"sqlite:///{folder / 'countersign.db'}"),
         "STACK_FILE": str(stack),
         MODEL_URL: models.openai_url,
     }
 
 
 @asynccontextmanager
-async def at_work(name: str, folder: Path, *, as_shipped: bool = False) -> AsyncIterator[Process]:
-    """A process of its own, `bot` or `bare`, in a Slack of its own; `as_shipped`: `python -m bot run`, limits kept."""
+async def at_work(
+    name: str,
+    folder: Path,
+    *,
+    roles: Sequence[str] = ("run",),
+    as_shipped: bool = False,
+    database_url: str | None = None,
+    clean_end: bool = True,
+) -> AsyncIterator[Process]:
+    """Processes of their own, in a Slack of their own, the intake first.
+
+    Args:
+        name: what its requests are marked with.
+        roles: the command of each process; ("bare",) is the listener that stores nothing.
+        as_shipped: `python -m bot …`, and Slack's limits are kept on both sides.
+        clean_end: whether they are given the time to finish what they do.
+    """
     async with AsyncExitStack() as scene:
         models = await scene.enter_async_context(ScriptedModels(answers=instant))
         slack = await scene.enter_async_context(Playground(ack_seconds=60.0))
         slack.pace(enabled=as_shipped)
-        command = ("-m", "bot", "run") if as_shipped else ("-m", "tests.bench.child", name)
-        log = scene.enter_context((folder / "log.txt").open("wb"))
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *command,
-            env=environment(slack, models, folder),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-        )
-        scene.push_async_callback(_end, process, told=as_shipped)
-        if not as_shipped:
+        log = scene.enter_context((folder / "log.txt").open("ab"))
+        told = environment(slack, models, folder, database_url)
+        began, processes = time.perf_counter(), []
+        for role in roles:
+            command = ("-m", "bot") if as_shipped else ("-m", "tests.bench.child")
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *command,
+                role,
+                env={**told, "PORT": str(_free_port())} if as_shipped and role == "web" else told,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+            scene.push_async_callback(_end, process, told=as_shipped, clean=clean_end)
+            processes.append(process)
+        for process in [] if as_shipped else processes:
             await _line(process)
-        await slack.until(lambda: slack.connections or process.returncode is not None, timeout=START_SECONDS)
-        if process.returncode is not None:
+        first = processes[0]
+        await slack.until(lambda: slack.connections or first.returncode is not None, timeout=START_SECONDS)
+        if first.returncode is not None:
             raise RuntimeError((folder / "log.txt").read_text())
-        yield Process(name=name, slack=slack, watch=Watch(slack), models=models, _process=process)
+        ready = time.perf_counter() - began
+        yield Process(
+            name=name, slack=slack, watch=Watch(slack), models=models, _processes=processes, ready_seconds=ready
+        )
 
 
-async def _end(process: asyncio.subprocess.Process, *, told: bool) -> None:
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+async def _end(process: asyncio.subprocess.Process, *, told: bool, clean: bool) -> None:
     """Ask it to stop, by a signal or by the end of its questions, and see to it that it does."""
     assert process.stdin is not None
     process.stdin.close()
-    if told and process.returncode is None:
-        process.terminate()
+    if process.returncode is None and not clean:
+        process.kill()
+    elif process.returncode is None and told:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
     try:
         async with asyncio.timeout(25):
             await process.communicate()
