@@ -22,6 +22,7 @@ from procrastinate.jobs import Job, Status
 from procrastinate.tasks import Task
 
 from bot.fence import Displaced, fenced
+from bot.later import Later
 from bot.metrics import Metrics
 from handlers.ports import Clock
 from storage.database import Database, Saved
@@ -157,6 +158,8 @@ class Distributed:
                 await self._attendants[errand.subject](key, doubt)
         except Displaced:
             log.warning("this process stood still for too long; another one goes on", subject=subject, key=key)
+        except Later as later:
+            await self._again(Errand(errand.subject, key, self._now() + timedelta(seconds=later.seconds)))
         except asyncio.CancelledError:
             await asyncio.shield(self._again(errand))
             raise

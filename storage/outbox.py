@@ -26,6 +26,22 @@ _WORKS_OWING = (
     .order_by(func.min(_outbox.c.seq))
     .limit(bindparam("most"))
 )
+_BY_CHANNEL = (
+    select(
+        _outbox.c.work_id,
+        func.min(_outbox.c.seq).label("since"),
+        func.row_number().over(partition_by=_outbox.c.channel, order_by=func.min(_outbox.c.seq)).label("place"),
+    )
+    .where(*_IS_OWED)
+    .group_by(_outbox.c.work_id, _outbox.c.channel)
+    .subquery()
+)
+_WORKS_OWING_FAIRLY = (
+    select(_BY_CHANNEL.c.work_id)
+    .where(_BY_CHANNEL.c.place <= bindparam("each"))
+    .order_by(_BY_CHANNEL.c.place, _BY_CHANNEL.c.since)
+    .limit(bindparam("most"))
+)
 _OWED_TO = select(_outbox).where(_outbox.c.work_id == bindparam("work"), *_IS_OWED).order_by(_outbox.c.seq)
 
 
@@ -58,10 +74,18 @@ class Outbox:
             owed = owed.where(_outbox.c.work_id.not_in(list(without)))
         return [_message(row) for row in await self._connection.execute(owed.order_by(_outbox.c.seq).limit(limit))]
 
-    async def works_owing(self, *, without: Collection[str] = (), limit: int = 200) -> list[str]:
-        """Ids of works that owe messages, the longest waiting first; `without` names works."""
+    async def works_owing(
+        self, *, without: Collection[str] = (), limit: int = 200, each: int | None = None
+    ) -> list[str]:
+        """Ids of works that owe messages, the longest waiting first; `without` names works.
+
+        With `each`, at most so many of a channel (those of `without` count), and the channels take turns.
+        """
         most = limit + len(without)  # filtered here: a list of a thousand names makes a slow query
-        found = (await self._connection.execute(_WORKS_OWING, {"most": most})).scalars()
+        if each is None:
+            found = (await self._connection.execute(_WORKS_OWING, {"most": most})).scalars()
+        else:
+            found = (await self._connection.execute(_WORKS_OWING_FAIRLY, {"most": most, "each": each})).scalars()
         return [work_id for work_id in found if work_id not in without][:limit]
 
     async def owed_to(self, work_id: str) -> list[Message]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum, auto
 from typing import Any
 
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.fence import Displaced
+from bot.later import Later
 from bot.logs import about
 from bot.metrics import Metrics
 from bot.slack.asides import Asides
@@ -27,10 +29,18 @@ from storage.records import Kind, Message, Run, Work
 __all__ = ["Chat", "build_client", "build_session", "digest_of"]
 
 _MOST_LANES = 1_000
+_OF_A_CHANNEL = 50  # lanes, beside those that are stuck; a channel takes one message a second
 _TICK = 5.0  # seconds after which we look again even if nobody woke us
 _LONGEST_REST = 60.0
 _ODD_TRIES = 6
 _STRUGGLES = 2
+_HANDED_BACK = 8  # failures in a row: a minute of rests
+
+
+class _Outcome(Enum):
+    DONE = auto()
+    LIMITED = auto()  # tried again when its bucket opens
+    FAILED = auto()  # tried again after a rest
 
 
 async def _nothing_else(_work: Work, _runs: Sequence[Run], _code: str) -> None:
@@ -104,16 +114,17 @@ class Chat:
     async def attend(self, work_id: str, doubt: bool) -> None:  # noqa: FBT001  the courier's word with each errand
         """Deliver what one work owes. Nobody else may attend to its lane meanwhile.
 
-        `doubt`: whoever did so before may have died between a send and its commit. Raises Displaced.
+        `doubt`: whoever did so before may have died between a send and its commit. Raises Displaced, and
+        Later after a minute of failures or where a channel or the app is shut.
         """
         if doubt:
             async with self._database.reading() as saved:
                 self._posting.doubt(await saved.outbox.owed_to(work_id))
         self._lanes.add(work_id)
-        await self._lane(work_id)
+        await self._lane(work_id, may_hand_back=True)
 
     async def settled(self) -> None:
-        """Wait until nothing owed can be delivered right now: all is shown, given up, or failed repeatedly."""
+        """Wait until nothing owed can be delivered now: all is shown, given up, or failed or limited repeatedly."""
         if self._is_delivering:
             self.wake()
             await self._idle.wait()
@@ -138,8 +149,9 @@ class Chat:
         self._news.clear()
         try:
             while len(self._lanes) < _MOST_LANES:
+                each = _OF_A_CHANNEL + len(self._struggling)
                 async with self._database.reading() as saved:
-                    owing = await saved.outbox.works_owing(without=self._lanes)
+                    owing = await saved.outbox.works_owing(without=self._lanes, each=each)
                 if not owing:
                     break
                 for work_id in owing:
@@ -162,27 +174,31 @@ class Chat:
         if len(self._struggling) == len(self._lanes) and not self._is_looking and not self._news.is_set():
             self._idle.set()
 
-    async def _lane(self, work_id: str) -> None:
+    async def _lane(self, work_id: str, *, may_hand_back: bool = False) -> None:
         """Deliver what one work owes, one message after the other, until it owes nothing."""
         with about(work=work_id):
-            await self._deliver_all(work_id)
+            await self._deliver_all(work_id, may_hand_back=may_hand_back)
 
-    async def _deliver_all(self, work_id: str) -> None:
+    async def _deliver_all(self, work_id: str, *, may_hand_back: bool) -> None:
         self._idle.clear()
-        failures = 0
+        failures = refusals = 0
         try:
             while True:
+                outcome = _Outcome.FAILED
                 try:
                     if (found := await self._next(work_id)) is None:
                         return
                     with about(slot=found[0].slot):
-                        failures = failures + 1 if await self._fails(*found, failures) else 0
-                except Displaced:
+                        outcome = await self._try(*found, failures, may_hand_back=may_hand_back)
+                except (Displaced, Later):
                     raise
                 except Exception:  # noqa: BLE001  a fault of ours or of the database; what is owed stays owed
-                    failures += 1
                     self._log.exception("delivery stumbled")
-                self._note_struggle(work_id, failures)
+                failures = failures + 1 if outcome is _Outcome.FAILED else 0
+                refusals = refusals + 1 if outcome is _Outcome.LIMITED else 0
+                self._note_struggle(work_id, max(failures, refusals))
+                if may_hand_back and failures >= _HANDED_BACK:
+                    raise Later(_LONGEST_REST)
                 if failures:
                     await self._sleep(_rest_after(failures))
         finally:
@@ -209,27 +225,29 @@ class Chat:
             return await self._next(work_id)
         raise LookupError(f"the work {work_id} has neither a thread nor a root to be posted")
 
-    async def _fails(self, message: Message, work: Work, failures: int) -> bool:
-        """Show a message; True if it has to be tried again after a rest."""
+    async def _try(self, message: Message, work: Work, failures: int, *, may_hand_back: bool) -> _Outcome:
+        """Show a message, or give it up, or say how it is tried again. Raises Later if that takes somebody's help."""
         try:
             await self._posting.show(message, work)
         except CallFailed as failed:
             facts = {"code": failed.code, "failures": failures + 1}
             match failed.trouble:
                 case Trouble.LIMITED:
-                    return False  # its bucket is closed; the next try waits for its turn
+                    return _Outcome.LIMITED  # its bucket is closed; the next try waits for its turn
                 case Trouble.NEVER:
                     await self._posting.give_up(message, work, failed.code)
-                    return False
+                    return _Outcome.DONE
                 case Trouble.ODD if failures >= _ODD_TRIES:
                     await self._posting.give_up(message, work, failed.code)
-                    return False
+                    return _Outcome.DONE
                 case Trouble.OPERATOR:
                     self._log.error("Slack refuses this app; what is owed waits until it is mended", **facts)
+                    if may_hand_back:
+                        raise Later(_LONGEST_REST) from failed
                 case Trouble.UNKNOWN | Trouble.LATER | Trouble.ODD:
                     self._log.warning("not delivered yet", **facts)
-            return True
-        return False
+            return _Outcome.FAILED
+        return _Outcome.DONE
 
     async def _root_was_refused(self, work: Work, runs: Sequence[Run], code: str) -> None:
         """The thread can tell nobody, so whoever asked hears it alone."""

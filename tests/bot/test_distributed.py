@@ -15,6 +15,7 @@ import pytest
 from bot import distributed
 from bot.distributed import Attend, Distributed
 from bot.fence import Displaced, fenced, pass_fence
+from bot.later import Later
 from storage.database import Database
 from storage.errands import Errand, Subject
 from storage.records import RunState
@@ -151,6 +152,29 @@ async def test_what_breaks_or_is_called_off_is_in_line_again_and_doubted(url: st
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert came == [False, True]
+
+
+async def test_what_is_handed_back_comes_again_at_its_time_with_doubt_and_before_its_like(url: str) -> None:
+    came: list[tuple[datetime, bool]] = []
+
+    async def hands_back(_: str, doubt: bool) -> None:  # noqa: FBT001
+        came.append((now(), doubt))
+        if len(came) == 1:
+            raise Later(1.5)
+
+    async with process(url) as (storage, courier):
+        task = asyncio.create_task(courier.serve({LINE: hands_back, WORK: nothing, LANE: nothing}))
+        await keep(storage, letter("a", line="a"))
+        async with asyncio.timeout(30):
+            while not came:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            await keep(storage, letter("b", line="a"))
+            while len(came) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert came[1][1], "whoever had it may have sent something"
+    assert came[1][0] - came[0][0] >= timedelta(seconds=1.5)
 
 
 async def test_a_process_that_must_stop_puts_what_it_did_in_line_again(
