@@ -106,7 +106,7 @@ async def _print_all(plan: Plan, sizes: Large, folder: Path, one: Server) -> Non
 
 async def _large(plan: Plan, sizes: Large, folder: Path, one: Server) -> AsyncIterator[str]:
     if "workers" in plan.parts:
-        found = await large.teams(
+        measured = large.teams(
             one,
             folder,
             workers=sizes.workers,
@@ -114,7 +114,8 @@ async def _large(plan: Plan, sizes: Large, folder: Path, one: Server) -> AsyncIt
             model_seconds=plan.model_seconds,
             times=plan.alone,
         )
-        yield of_teams(found, plan.at_once)
+        async for team in measured:
+            yield of_teams([team], plan.at_once)
     if "pace" in plan.parts:
         yield of_channels(await large.channels(one, folder, waiting=sizes.waiting, workers=sizes.pace_workers))
     if "stored" in plan.parts:

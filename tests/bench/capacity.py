@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for cores, workers, locks in ((2, 1, 1), (2, 2, 1), (2, 4, 1), (16, 4, 1), (16, 8, 1), (64, 16, 4), (256, 64, 16)):
         place = replace(MEASURED, cores=cores, workers=workers, locks=locks, webs=max(1, workers // 8))
         crowd = simulate(place, [0.0] * 200, seed=given.seed, workspaces=locks)
-        rate = most_a_second(place, seed=given.seed, workspaces=locks, count=400 * locks)
+        rate = most_a_second(place, seed=given.seed, workspaces=locks, count=200 * locks)
         told.append(f"| {cores} | {workers} | {locks} | {rate:.1f} | {median(crowd.waits):.1f} |")
     sys.stdout.write("\n".join(told) + "\n")
     return 0

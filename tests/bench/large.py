@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,9 +61,8 @@ class Team:
 
 async def teams(
     one: Server, folder: Path, *, workers: Sequence[int], count: int, model_seconds: float, times: int
-) -> list[Team]:
+) -> AsyncIterator[Team]:
     """The same crowd for each number of workers; the bare listener has its turn beside each."""
-    found = []
     async with AsyncExitStack() as scene:
         bare = await scene.enter_async_context(at_work("bare", made(folder / "bare"), roles=["bare"]))
         await alone(bare, "draft", 2)
@@ -72,8 +71,7 @@ async def teams(
             url = await asyncio.to_thread(one.fresh)
             place = made(folder / f"team{number}")
             async with at_work(f"team{number}n", place, roles=roles, database_url=url) as team:
-                found.append(await _one_team(one, team, bare, number, count, model_seconds, times))
-    return found
+                yield await _one_team(one, team, bare, number, count, model_seconds, times)
 
 
 async def _one_team(

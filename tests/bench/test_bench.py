@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.__main__ import main
+from tests.bench.large import share_of_limit
 from tests.bench.report import p95
 from tests.bench.rounds import COMMANDS
 
@@ -40,3 +41,34 @@ def test_the_95th_percentile_is_within_what_was_measured() -> None:
     assert p95([7.0]) == 7.0
     assert p95([float(number) for number in range(1, 101)]) == pytest.approx(95.05)
     assert 1.0 <= p95([1.0, 2.0]) <= 2.0
+
+
+def test_the_benchmark_reports_workers_and_a_channel_at_its_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    told = ["--quick", "--only", "workers", "pace", "--alone", "1", "--at-once", "3", "--workers", "1"]
+    assert main([*told, "--waiting", "2", "--model-seconds", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert "3 x /draft in flight on PostgreSQL" in printed
+    for name in ("one process, SQLite", "web + 1 workers, PostgreSQL"):
+        asked, answered, lost, refused, posts, *_ = _row(printed, name)
+        assert (asked, answered, lost, refused, posts) == ("2", "2", "0", "0", "6")
+
+
+def test_the_benchmark_reports_what_stored_and_open_runs_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--only", "stored", "ready", "--alone", "1", "--stored", "3", "70"]) == 0
+    printed = capsys.readouterr().out
+    for database in ("SQLite", "PostgreSQL"):
+        assert f"One /draft at a time on {database}" in printed
+        assert f"can arrive, {database}: " in printed
+    assert len(_row(printed, "70")) == 5
+
+
+def _row(printed: str, name: str) -> list[str]:
+    (line,) = [line for line in printed.splitlines() if line.startswith(f"| {name} |")][:1]
+    return [cell.strip() for cell in line.split("|")][2:-1]
+
+
+def test_the_share_of_the_limit_counts_what_comes_after_the_first_burst() -> None:
+    burst = [0.0] * 10
+    assert share_of_limit([*burst, *map(float, range(1, 30))]) == pytest.approx(1.0)
+    assert share_of_limit([*burst, *(2.0 * number for number in range(1, 30))]) == pytest.approx(0.5)
+    assert share_of_limit(burst) == 0.0
