@@ -6,6 +6,9 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
@@ -91,8 +94,17 @@ def build_client(token: str, base_url: str, session: aiohttp.ClientSession) -> A
 class Calls:
     """The Web API behind its pace; at most 64 calls under way."""
 
-    def __init__(self, client: AsyncWebClient, pace: Pace, *, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        pace: Pace,
+        *,
+        metrics: Metrics | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._client = client
+        self._clock = clock
+        self.ahead = timedelta()  # of Slack's clock, by its newest reply
         self.pace = pace
         self._metrics = metrics or Metrics()
         self._room = asyncio.Semaphore(_ROOM)
@@ -151,7 +163,20 @@ class Calls:
             crashpoint("cp05")
         if not isinstance(reply.data, dict):
             raise TypeError("the reply is no JSON object")
+        self._compare_clocks(reply.headers)
         return reply.data
+
+    def _compare_clocks(self, headers: Mapping[str, str]) -> None:
+        if (date := _date_in(headers)) is not None:
+            self.ahead = self._clock() - date
+
+
+def _date_in(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(headers["Date"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _read_failure(problem: Exception) -> tuple[CallFailed, float]:

@@ -68,7 +68,7 @@ class Chat:
         self._sleep = sleep
         self._log = log or structlog.get_logger("slack")
         counted = metrics or Metrics()
-        calls = Calls(client, pace or Pace(tick=tick, sleep=sleep), metrics=counted)
+        calls = Calls(client, pace or Pace(tick=tick, sleep=sleep), metrics=counted, clock=clock)
         self._on_refused_root = on_refused_root
         self._posting = Posting(
             calls=calls,

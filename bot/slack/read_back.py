@@ -13,7 +13,7 @@ from handlers.ports import Sleep
 from storage.records import Kind, Message, Work
 
 _PAGE = 200
-_MARGIN = timedelta(minutes=10)  # our clock and Slack's differ
+_MARGIN = timedelta(minutes=10)  # a clock may have been set meanwhile
 _SETTLE = 5.0  # seconds after which a message Slack took is there to be read
 _SOON = 1.0
 _GONE = frozenset({"message_not_found", "thread_not_found"})
@@ -86,7 +86,9 @@ class ReadBack:
             async with self._lines.setdefault(channel, asyncio.Lock()):
                 await self._calls.pace.turn(method, channel)
                 del self._open_looks[channel]
-                oldest = f"{(look.oldest - _MARGIN).timestamp():.6f}"
+                await self._identity()  # whoever was answered knows how far our clock is ahead
+                ahead = max(self._calls.ahead, timedelta())
+                oldest = f"{(look.oldest - ahead - _MARGIN).timestamp():.6f}"
                 outcome = await self._ours(method, channel=channel, oldest=oldest, is_our_turn=True)
         except CallFailed as failed:
             outcome = failed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,18 @@ async def test_whoever_waits_for_quiet_does_not_wait_for_a_slack_that_only_says_
     desk.slack.faults.clear()
     await desk.delivers()
     assert len(desk.slack.by_bot()) == 3
+
+
+@pytest.mark.parametrize("hours", [-2, 0, 2])
+async def test_a_root_whose_reply_was_lost_is_found_however_wrong_our_clock_is(
+    desk: Desk, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong() -> datetime:
+        return datetime.now(UTC) + timedelta(hours=hours)
+
+    monkeypatch.setattr("tests.bot.slack.desk.now", wrong)
+    await desk.dies()
+    desk.slack.faults.add("chat.postMessage", Fault.LOSE_REPLY)
+    await desk.work("quokka")
+    await desk.delivers()
+    assert [message.visible for message in desk.slack.by_bot()] == ["About quokka"]
