@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -19,21 +19,23 @@ _outbox = tables.outbox
 
 # Written once, for each message asks them: putting a statement together takes longer than SQLite needs to do it.
 _IS_OWED = (_outbox.c.shown < _outbox.c.revision, _outbox.c.given_up.is_(None))
+# No bare column: SQLite would go through all that was ever sent by the index of works, for their order.
+_OF_WORK: ColumnElement[str] = literal_column("outbox.work_id || ''")
 _WORKS_OWING = (
-    select(_outbox.c.work_id)
+    select(_OF_WORK.label("work_id"))
     .where(*_IS_OWED)
-    .group_by(_outbox.c.work_id)
+    .group_by(_OF_WORK)
     .order_by(func.min(_outbox.c.seq))
     .limit(bindparam("most"))
 )
 _BY_CHANNEL = (
     select(
-        _outbox.c.work_id,
+        _OF_WORK.label("work_id"),
         func.min(_outbox.c.seq).label("since"),
         func.row_number().over(partition_by=_outbox.c.channel, order_by=func.min(_outbox.c.seq)).label("place"),
     )
     .where(*_IS_OWED)
-    .group_by(_outbox.c.work_id, _outbox.c.channel)
+    .group_by(_OF_WORK, _outbox.c.channel)
     .subquery()
 )
 _WORKS_OWING_FAIRLY = (

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from sqlalchemy import Select
 
 from storage.database import Database
+from storage.outbox import _WORKS_OWING, _WORKS_OWING_FAIRLY
 from storage.records import Kind, Message
+from storage.schema import migrate
 from tests.storage.records import NOON, at, keep, message, work
 
 SLOT = "w-palombia/r-hop/card"
@@ -128,3 +134,16 @@ async def test_moments_keep_their_microseconds_and_their_zone(house: Database) -
     await keep(house, message())
     assert (await get(house)).planned_at == NOON
     assert (await get(house)).planned_at.tzinfo is not None
+
+
+@pytest.mark.parametrize("look", [_WORKS_OWING, _WORKS_OWING_FAIRLY])
+async def test_what_is_owed_is_found_without_going_through_what_was_sent(look: Select[Any], tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'countersign.db'}") as database:
+        await migrate(database)
+        async with database.transaction() as saved:
+            plan = f"EXPLAIN QUERY PLAN {look.compile(dialect=database.engine.dialect)}"
+            asked = (5, 5, 0)[: plan.count("?")]
+            steps = [str(row.detail) for row in await saved.connection.exec_driver_sql(plan, asked)]
+        scans = [step for step in steps if step.startswith("SCAN outbox")]
+        assert scans
+        assert all("ix_outbox_owed" in step for step in scans), steps
