@@ -38,7 +38,7 @@ types: $(VENV)/.dev ## mypy, strict
 simulate: $(VENV)/.dev ## worlds of the deterministic simulator (SEEDS=10000, FIRST=0)
 	$(BIN)/python -m tests.faults.simulate --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),0)
 
-bench: $(VENV)/.dev ## delivery to ack, to first post, to last part; 1 and 200 in flight
+bench: $(VENV)/.dev ## the bot beside a bare listener: alone, in a crowd, at its limits; BENCH_OPTS="--quick --only pace"
 	$(BIN)/python -m tests.bench $(BENCH_OPTS)
 
 soak: $(VENV)/.dev ## SOAK_KILLS (1000) kills under load on each database, SOAK_IMAGES (10000) power losses; SOAK_SEED
