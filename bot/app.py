@@ -20,6 +20,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.distributed import Distributed
+from bot.fence import Displaced
 from bot.glance import Glance
 from bot.intake import Intake, Tools
 from bot.logs import learn_secrets
@@ -328,7 +329,7 @@ class Countersign:
                 now=utc_now,
                 new_id=new_id,
             )
-        except NotOurs:
+        except (NotOurs, Displaced):
             raise
         except Exception as problem:
             if is_trouble(problem):  # the run begins again when the database is back

@@ -25,7 +25,7 @@ from bot.fence import Displaced, fenced
 from bot.later import Later
 from bot.metrics import Metrics
 from handlers.ports import Clock
-from storage.database import Database, Saved
+from storage.database import CONNECT, Database, Saved
 from storage.errands import Errand, Subject
 from storage.records import Run
 from storage.trouble import is_trouble
@@ -36,7 +36,7 @@ HEARTBEAT = 3.0
 LOST = 3 * HEARTBEAT
 """Seconds of silence after which a process is taken for dead."""
 _SIDE_BY_SIDE = {Subject.LINE: 32, Subject.WORK: 1_000, Subject.LANE: 1_000}
-_GRACE = 6.0  # seconds for what is under way when we must stop
+_GRACE = 3.0  # seconds for what is under way when we must stop; with the last beat before it still less than LOST
 _POLL = 1.0
 _TROUBLE_SECONDS = 2.0
 _OVERDUE = timedelta(seconds=20)
@@ -67,7 +67,7 @@ class Distributed:
         self._storage, self._now, self._shares = storage, now, shares
         self._metrics = metrics or Metrics()
         self._attendants: Mapping[Subject, Attend] = {}
-        self._app = App(connector=PsycopgConnector(conninfo=url, min_size=1, max_size=8, timeout=10.0))
+        self._app = App(connector=PsycopgConnector(conninfo=url, kwargs=CONNECT, min_size=1, max_size=8, timeout=10.0))
         self._task: Task[Any, Any, Any] = self._app.task(name="attend", pass_context=True)(self._attend)
         self._exit = AsyncExitStack()
         self._is_out_of_reach = False
@@ -165,7 +165,8 @@ class Distributed:
             raise
         except Exception:
             log.exception("an errand is left for later", subject=subject, key=key)
-            await self._again(Errand(errand.subject, key, self._now() + timedelta(seconds=_TROUBLE_SECONDS)))
+            await asyncio.sleep(_TROUBLE_SECONDS)  # here, for a time that another clock has to reach might be far off
+            await self._again(errand)
         finally:
             self._ended.add(job_id)
 

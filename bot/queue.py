@@ -12,6 +12,7 @@ from typing import Self
 
 import structlog
 
+from bot.fence import pass_fence
 from bot.logs import about
 from handlers.errors import Refusal
 from handlers.ports import Clock
@@ -60,6 +61,7 @@ async def perform_in_order(work_id: str, *, storage: Database, perform: Perform,
     What is running when this begins was left by somebody who died; it begins again, under a new epoch.
     """
     while True:
+        await pass_fence()  # what runs may be a successor's by now
         async with storage.transaction() as saved:
             left = await saved.runs.back_in_line(of=work_id)
             first = await saved.runs.next_of(work_id)
@@ -74,13 +76,13 @@ async def perform_in_order(work_id: str, *, storage: Database, perform: Perform,
             except NotOurs:
                 log.info("run ended elsewhere")
             except asyncio.CancelledError:
-                await asyncio.shield(_put_back(run.id, storage))
+                await asyncio.shield(_put_back(run, storage))
                 raise
 
 
-async def _put_back(run_id: str, storage: Database) -> None:
+async def _put_back(run: Run, storage: Database) -> None:
     async with storage.transaction() as saved:
-        await saved.runs.back_in_line(only=run_id)
+        await saved.runs.back_in_line(only=run.id, epoch=run.epoch)
 
 
 class Embedded:

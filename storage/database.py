@@ -42,6 +42,16 @@ _SESSION = {
     "timezone": "UTC",
 }
 
+# How soon we notice that the database's host is gone, as libpq has it: without these, when the kernel gives up.
+CONNECT: dict[str, str | int] = {
+    "application_name": "countersign",
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+
 ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
 
 Carry = Callable[["Saved"], Awaitable[None]]
@@ -205,7 +215,7 @@ def _postgresql_engine(url: str) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,
-        connect_args={"options": options, "connect_timeout": 5, "application_name": "countersign"},
+        connect_args={"options": options, **CONNECT},
         hide_parameters=True,
     )
 

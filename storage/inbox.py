@@ -58,10 +58,11 @@ class Inbox:
         )
 
     async def head(self, line: str, now: datetime) -> Letter | None:
-        """The first unhandled letter of a line, if it is due."""
+        """The first unhandled letter of a line, if it is due; one never put off is, whatever the clock says."""
         first = select(_inbox).where(_inbox.c.line == line, _inbox.c.handled_at.is_(None))
         row = (await self._connection.execute(first.order_by(_inbox.c.seq).limit(1))).first()
-        return record(Letter, row) if row and row.due_at <= now else None
+        is_due = row is not None and (row.due_at <= now or row.due_at == row.received_at)
+        return record(Letter, row) if row and is_due else None
 
     async def heads(self, now: datetime, *, without: Collection[str] = (), limit: int = 100) -> list[Letter]:
         """The first unhandled letter of each line that is due, but for the lines being handled."""

@@ -120,11 +120,15 @@ class Runs:
         self._ended.append(ended := _run(row))
         return ended
 
-    async def back_in_line(self, *, only: str | None = None, of: str | None = None) -> list[str]:
+    async def back_in_line(
+        self, *, only: str | None = None, epoch: int | None = None, of: str | None = None
+    ) -> list[str]:
         """Runs that were running when a process died wait again: all, one that is parked, or those of one work."""
         change = update(_runs).where(_IS_OPEN, _runs.c.state == RunState.RUNNING)
         if only is not None:
             change = change.where(_runs.c.id == only)
+        if epoch is not None:
+            change = change.where(_runs.c.epoch == epoch)
         if of is not None:
             change = change.where(_runs.c.work_id == of)
         change = change.values(state=RunState.QUEUED, is_seated=False)
@@ -137,18 +141,21 @@ class Runs:
         found = select(_runs.c.work_id).where(_IS_OPEN).distinct().order_by(_runs.c.work_id)
         return list((await self._connection.execute(found)).scalars())
 
-    async def sit_down(self, run_id: str, *, seat: str, most: int, host: str, most_at_host: int | None) -> bool:
-        """Give a running run a place at a model and its host; False while there is none."""
-        others = and_(_runs.c.state == RunState.RUNNING, _runs.c.id != run_id)
-        seated = and_(others, _runs.c.is_seated.is_(True))
+    async def has_room(self, run_id: str, seat: str, most: int, host: str, most_at_host: int | None) -> bool:
+        """Whether one more run could have a place at a model and its host."""
+        seated = and_(_runs.c.id != run_id, _runs.c.is_seated.is_(True))
         rows = await self._connection.execute(
             select(
                 func.count().filter(and_(seated, _runs.c.seat == seat)),
                 func.count().filter(and_(seated, _runs.c.seat_host == host)),
-            ).where(_runs.c.state == RunState.RUNNING)
+            ).where(_IS_OPEN, _runs.c.state == RunState.RUNNING)
         )
         at_model, at_host = rows.one()
-        is_free = at_model < most and (most_at_host is None or at_host < most_at_host)
+        return bool(at_model < most and (most_at_host is None or at_host < most_at_host))
+
+    async def sit_down(self, run_id: str, *, seat: str, most: int, host: str, most_at_host: int | None) -> bool:
+        """Give a running run a place at a model and its host; False while there is none."""
+        is_free = await self.has_room(run_id, seat, most, host, most_at_host)
         change = update(_runs).where(_runs.c.id == run_id, _runs.c.state == RunState.RUNNING)
         done = await self._connection.execute(change.values(seat=seat, seat_host=host, is_seated=is_free))
         return is_free or done.rowcount == 0  # whose run is over needs no place: it finds that out when it ends

@@ -7,8 +7,12 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
+
 from handlers.ports import Assignment, Sleep
 from storage.database import Database
+
+log = structlog.get_logger(__name__)
 
 _FIRST_LOOK, _LONGEST_PAUSE = 0.1, 2.0
 
@@ -28,9 +32,16 @@ class SharedSeats:
         try:
             yield
         finally:
-            await asyncio.shield(self._gets_up(assignment))
+            try:
+                await asyncio.shield(self._gets_up(assignment))
+            except Exception:  # the answer is there; its place is free at the latest when the run ends
+                log.exception("a place at a model was not given back yet", run=assignment.run_id)
 
     async def _sits_down(self, assignment: Assignment) -> bool:
+        limits = (assignment.key, assignment.model.concurrency, assignment.model.host, assignment.host_concurrency)
+        async with self._storage.reading() as saved:
+            if not await saved.runs.has_room(assignment.run_id, *limits):
+                return False  # who waits looks, and does not keep writers waiting
         async with self._storage.transaction() as saved:
             return await saved.runs.sit_down(
                 assignment.run_id,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
+from bot.fence import pass_fence
 from bot.metrics import Metrics, Shown
 from bot.slack.blocks import render
 from bot.slack.calls import CallFailed, Calls, Trouble
@@ -73,7 +74,8 @@ class Posting:
         at = self._tick()
         for message in messages:
             if message.ts is None:
-                self._doubted[message.slot] = _Doubt(message.work_id, at)
+                known = self._doubted.get(message.slot)  # one that is on its way goes on being so
+                self._doubted[message.slot] = _Doubt(message.work_id, max(at, known.sent_by) if known else at)
 
     def lock(self, slot: str) -> asyncio.Lock:
         """Whoever edits a message holds this, so that an older form never arrives behind a newer one."""
@@ -134,11 +136,11 @@ class Posting:
             await self._remember(message, work, seen)
         except CallFailed as failed:
             if failed.trouble is not Trouble.UNKNOWN:
-                del self._doubted[message.slot]
+                self._doubted.pop(message.slot, None)
             raise
         finally:
             doubt.sent_by = self._tick()
-        del self._doubted[message.slot]
+        self._doubted.pop(message.slot, None)
         self._metrics.shown(message.kind, Shown.POSTED)
         crashpoint("cp19")
 
@@ -161,7 +163,7 @@ class Posting:
             seen = _seen_in(await self._calls.send("chat.update", **_edit_of(message)), message)
         _refuse_a_torso(message, seen)
         await self._remember(message, work, seen)
-        del self._doubted[message.slot]
+        self._doubted.pop(message.slot, None)
         self._metrics.shown(message.kind, Shown.FOUND)
 
     async def _edit(self, message: Message) -> None:
@@ -176,6 +178,7 @@ class Posting:
     async def _whisper(self, message: Message, work: Work, person: str) -> None:
         """For one person's eyes: nothing can be read back, so it is marked as sent first and sent at most once."""
         message = await self._in_turn("chat.postEphemeral", message)
+        await pass_fence()
         await self._mark(message, shown=message.revision)
         drawn = render(message)
         try:

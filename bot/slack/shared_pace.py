@@ -48,9 +48,12 @@ class SharedPace(Pace):
     async def _reserve(self, name: str, limit: Limit) -> float:
         apart = 60 / limit.per_minute
         async with self._storage.transaction(alone=False) as saved:
-            if (closed := self._closed.pop(name, None)) is not None:
+            if (closed := self._closed.get(name)) is not None:
                 await saved.paces.close(name, seconds=closed[1], apart=apart, burst=limit.burst)
-            return await saved.paces.reserve(name, apart=apart, burst=limit.burst)
+            wait = await saved.paces.reserve(name, apart=apart, burst=limit.burst)
+        if closed is not None and self._closed.get(name) is closed:
+            del self._closed[name]
+        return wait
 
 
 def _limits(method: str, channel: str) -> list[tuple[str, Limit]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bot.distributed import LOST
+from bot.playground.scripted import Recorded, Reply, demo_answers
 from tests.faults.process import PATIENCE, Host, host
 from tests.postgres import Server
 
@@ -92,6 +93,39 @@ async def test_another_worker_ends_what_one_left_in_the_middle(
             assert us.said_in(await us.root_of("And that it has wings")) == FINAL
             (run, _) = await us.rows("SELECT epoch FROM runs ORDER BY seq")
             assert run["epoch"] == 2
+
+
+async def test_two_workers_never_take_a_run_from_each_other_in_turns(tmp_path: Path, postgres: Server) -> None:
+    """One goes on while its successor is at work: its answer is refused, and it lets go."""
+    answers = [asyncio.Event(), asyncio.Event(), asyncio.Event()]
+    asked: list[Recorded] = []
+
+    async def when_told(request: Recorded) -> Reply:
+        asked.append(request)
+        await answers[len(asked) - 1].wait()
+        reply = demo_answers()(request)
+        assert isinstance(reply, Reply)
+        return reply
+
+    async with hosts(tmp_path, postgres, "web", "worker1", "worker2") as us:
+        us.models.answers = when_told
+        us.begin("web")
+        us.begin("worker1")
+        await us.connected()
+        await asks(us)
+        await us.slack.until(lambda: len(asked) == 1, timeout=PATIENCE)
+        us.lives["worker1"].send_signal(signal.SIGSTOP)
+        us.begin("worker2")
+        await us.slack.until(lambda: len(asked) == 2, timeout=PATIENCE)
+        us.lives["worker1"].send_signal(signal.SIGCONT)
+        answers[0].set()
+        await asyncio.sleep(LOST)
+        assert len(asked) == 2
+        answers[1].set()
+        await us.quiet()
+        assert us.said_in(await us.root_of(BRIEF)) == FINAL
+        (run,) = await us.rows("SELECT epoch FROM runs")
+        assert run["epoch"] == 2
 
 
 async def test_a_cancel_stops_the_call_in_whichever_process_it_is(tmp_path: Path, postgres: Server) -> None:
