@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
@@ -120,6 +121,7 @@ class Database:
         self._followers: list[Callable[[Run], None]] = []
         self._watch = Watch()
         self.carry: Carry | None = None
+        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.transactions = 0
 
     @property
@@ -184,6 +186,10 @@ class Database:
         for run in saved.ended:
             for follow in self._followers:
                 follow(run)
+
+    def order(self, name: str) -> asyncio.Lock:
+        """Hold this around transactions that are not alone, and those of one name come about in the order of asking."""
+        return self._orders.setdefault(name, asyncio.Lock())
 
     def _refuse_another_within(self) -> _Inside | None:
         """Whoever waited for a second transaction inside a first would wait for themselves, and all others with them.

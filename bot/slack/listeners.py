@@ -132,7 +132,7 @@ async def _keep(letter: Letter, storage: Database, limit: asyncio.Timeout, metri
         return
     outcome = Kept.FAILED
     try:
-        async with storage.transaction(alone=False) as saved:
+        async with storage.order(letter.line), storage.transaction(alone=False) as saved:
             is_new = await saved.inbox.put(letter)
             limit.reschedule(None)
             crashpoint("cp01")
