@@ -16,7 +16,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.fence import pass_fence
+from bot.fence import Displaced, pass_fence
 from bot.metrics import Metrics
 from bot.slack.pace import Pace
 from storage.crashpoints import crashpoint
@@ -78,7 +78,7 @@ class CallFailed(Exception):  # noqa: N818  reads as a fact
 
 def build_session(*, seconds: float = 30.0) -> aiohttp.ClientSession:
     """The HTTP session all calls share; close it. With a session given, slack_sdk's own time-out does not apply."""
-    timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, 10.0))
+    timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, 5.0))
     return aiohttp.ClientSession(timeout=timeout, trust_env=False, connector=aiohttp.TCPConnector(limit=2 * _ROOM))
 
 
@@ -126,11 +126,13 @@ class Calls:
 
     async def send(self, method: str, **arguments: Any) -> dict[str, Any]:
         """Make a call whose turn it is. A 429 closes its bucket for as long as Slack says. May raise Displaced."""
-        if method not in _READS:
-            await pass_fence()
         try:
             async with self._room:
+                if method not in _READS:
+                    await pass_fence()  # the last thing before: nobody waits between here and Slack
                 return await self._timed(method, arguments)
+        except Displaced:
+            raise
         except Exception as problem:  # the SDK lets through whatever a broken reply makes it stumble over
             failed, retry_after = _read_failure(problem)
             if failed.trouble is Trouble.LIMITED:

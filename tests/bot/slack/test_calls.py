@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bot.fence import Displaced, fenced
 from bot.metrics import Metrics
 from bot.slack.calls import CallFailed, Calls, build_client, build_session
 from bot.slack.pace import Pace
@@ -118,3 +119,22 @@ async def test_no_connection_is_counted_as_one_to_be_made_later(line: Line) -> N
         await line.calls.ask("users.info", user="U0ANN")
     assert isinstance(failed.value.__cause__, aiohttp.ClientConnectorError)
     assert line.counted("slack_calls_total", method="users.info", outcome="later") == 1
+
+
+async def test_who_was_displaced_while_waiting_for_room_sends_nothing(line: Line) -> None:
+    """The fence is asked when the call's turn has come, not before."""
+    calls, is_ours = line.calls, True
+
+    async def still_ours() -> bool:
+        return is_ours
+
+    places = [await calls._room.acquire() for _ in range(calls._room._value)]
+    with fenced(still_ours):
+        waiting = asyncio.create_task(calls.send("chat.postMessage", channel="C0LAUNCH", text="Too late"))
+    await asyncio.sleep(0.05)
+    is_ours = False
+    for _ in places:
+        calls._room.release()
+    with pytest.raises(Displaced):
+        await waiting
+    assert line.counted("slack_calls_total", method="chat.postMessage", outcome="ok") is None
