@@ -78,6 +78,9 @@ async def perform_in_order(work_id: str, *, storage: Database, perform: Perform,
             except asyncio.CancelledError:
                 await asyncio.shield(_put_back(run, storage))
                 raise
+        async with storage.reading() as saved:
+            if not await saved.runs.has_open(work_id):
+                return  # the usual end, found without keeping other writers waiting
 
 
 async def _put_back(run: Run, storage: Database) -> None:

@@ -124,7 +124,7 @@ async def look_around(saved: Saved, request: Request) -> Surroundings:
 
 
 async def _may_be_ours(request: Request, saved: Saved) -> bool:
-    """Whether the thread may begin with a root of ours whose place is not remembered yet; who reads it may be faster."""
+    """Whether the thread may begin with a root of ours whose place is not remembered yet: its reader may be faster."""
     if request.thread_ts is None:
         return False
     began = datetime.fromtimestamp(float(request.thread_ts), tz=UTC)

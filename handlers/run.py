@@ -125,8 +125,10 @@ def prepare(
 
 
 async def _remember(run: Run, decided: Route, context: Context, *, storage: Database, now: Clock) -> None:
-    async with storage.transaction() as saved:
-        await saved.runs.note_facts(run, route=_route_json(decided), model=decided.model)
+    """Remember what is about to be asked. Raises NotOurs: who lost the run overwrites nothing and asks nobody."""
+    async with storage.transaction(alone=False) as saved:
+        if not await saved.runs.note_facts(run, route=_route_json(decided), model=decided.model):
+            raise NotOurs
         await saved.runs.keep_context(
             StoredContext(
                 run_id=run.id,

@@ -70,6 +70,11 @@ class Runs:
         rows = await self._connection.execute(_NEXT_IN_LINE, {"most": limit + len(without)})
         return [_run(row) for row in rows if row.id not in without][:limit]
 
+    async def has_open(self, work_id: str) -> bool:
+        """Whether a run of a work waits or is under way."""
+        found = select(_runs.c.seq).where(_runs.c.work_id == work_id, _runs.c.state.in_(_OPEN)).limit(1)
+        return (await self._connection.execute(found)).first() is not None
+
     async def next_of(self, work_id: str) -> Run | None:
         """The queued run of a work that comes next, if none of it is running."""
         first = select(_runs).where(_runs.c.work_id == work_id, _runs.c.state.in_(_OPEN)).order_by(_runs.c.seq).limit(1)
@@ -99,11 +104,14 @@ class Runs:
         self._ended += [_run(row)] if row else []
         return row is not None
 
-    async def note_facts(self, run: Run, **facts: Any) -> None:
-        """Remember facts about a running run, while it is ours."""
-        await self._connection.execute(
-            update(_runs).where(_runs.c.id == run.id, _runs.c.epoch == run.epoch).values(**facts)
+    async def note_facts(self, run: Run, **facts: Any) -> bool:
+        """Remember facts about a running run; False when it is not ours any more (another epoch, or ended)."""
+        done = await self._connection.execute(
+            update(_runs)
+            .where(_runs.c.id == run.id, _runs.c.epoch == run.epoch, _runs.c.state == RunState.RUNNING)
+            .values(**facts)
         )
+        return done.rowcount == 1
 
     async def cancel(self, run_id: str, *, by: str, at: datetime, **facts: Any) -> Run | None:
         """An open run is cancelled at once; whoever works on it finds it gone. None if it was over."""

@@ -209,7 +209,7 @@ class Posting:
             return await saved.outbox.get(message.slot) or message
 
     async def _remember(self, message: Message, work: Work | None, seen: dict[str, Any]) -> None:
-        async with self._database.transaction() as saved:
+        async with self._database.transaction(alone=False) as saved:
             await saved.outbox.sent(
                 message.slot, shown=message.revision, ts=str(seen["ts"]), digest=digest_of(seen), at=self._clock()
             )
@@ -218,7 +218,7 @@ class Posting:
             crashpoint("cp25" if message.kind is Kind.VERDICT else "cp06")
 
     async def _mark(self, message: Message, *, shown: int) -> None:
-        async with self._database.transaction() as saved:
+        async with self._database.transaction(alone=False) as saved:
             await saved.outbox.sent(message.slot, shown=shown, ts=None, digest=None, at=self._clock())
 
 

@@ -287,6 +287,23 @@ async def test_an_older_epoch_ends_nothing(house: House, script: Any) -> None:
     assert (await house.run(run)).state in {RunState.ANSWERED, RunState.FAILED}
 
 
+async def test_an_older_epoch_asks_nobody_and_leaves_the_context_of_its_successor(house: House) -> None:
+    run = await begun(house)
+    async with house.storage.transaction() as saved:
+        await saved.runs.back_in_line()
+        newer = await saved.runs.begin(run.id, at=house.now())
+    assert newer is not None
+    await house.runs_one(newer)
+    async with house.storage.reading() as saved:
+        seen = await saved.runs.context(run.id)
+    asked = len(house.models.asked)
+    with pytest.raises(NotOurs):
+        await house.runs_one(run)
+    async with house.storage.reading() as saved:
+        assert await saved.runs.context(run.id) == seen
+    assert len(house.models.asked) == asked
+
+
 async def test_a_run_begun_again_after_a_crash_ends_as_if_nothing_had_happened(house: House) -> None:
     house.models.hold = asyncio.Event()
     run = await begun(house)

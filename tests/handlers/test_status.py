@@ -81,7 +81,10 @@ async def test_cancel_stops_what_runs_and_what_waits_and_says_who_did_it(house: 
     async with house.storage.transaction() as saved:
         await saved.runs.begin(first.id, at=house.now())
     request = await kept(house, Verb.CANCEL, work.thread_ts, person=RAE)
-    assert {run.id for run in await somebody_cancels(request, storage=house.storage, now=house.now)} == {first.id, second.id}
+    assert {run.id for run in await somebody_cancels(request, storage=house.storage, now=house.now)} == {
+        first.id,
+        second.id,
+    }
     for run in (first, second):
         assert (await house.run(run)).state is RunState.CANCELLED
         assert await house.card_of(run) == f"{run.stage} · cancelled by @{RAE}"

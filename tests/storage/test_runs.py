@@ -98,7 +98,7 @@ async def test_a_late_worker_cannot_end_a_run_that_was_begun_again(house: Databa
     assert newer is not None
     assert newer.epoch == late.epoch + 1
     async with house.transaction() as saved:
-        await saved.runs.note_facts(late, model="the late one's")
+        assert await saved.runs.note_facts(late, model="the late one's") is False
     assert await leave(house, late) is False
     assert (await get(house, "r-hop")).model is None
     assert await leave(house, newer, model="owl", attempts=2) is True
