@@ -89,6 +89,9 @@ class Blocking:
         if not self._before:
             await self._wait()
 
+    def order(self, name: str) -> asyncio.Lock:
+        return self._storage.order(name)
+
     async def _wait(self) -> None:
         self.reached.set()
         await self.go_on.wait()
@@ -96,6 +99,9 @@ class Blocking:
 
 class Broken:
     """A storage on a full disk."""
+
+    def order(self, _: str) -> asyncio.Lock:
+        return asyncio.Lock()
 
     @asynccontextmanager
     async def transaction(self, **_: bool) -> AsyncIterator[Saved]:
