@@ -41,6 +41,7 @@ _SESSION = {
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "timezone": "UTC",
+    "synchronous_commit": "on",  # an ack is a promise, however the server is set up
 }
 
 # How soon we notice that the database's host is gone, as libpq has it: without these, when the kernel gives up.

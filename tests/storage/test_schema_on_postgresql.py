@@ -74,3 +74,8 @@ def test_the_courier_brings_no_migration_that_is_not_in_our_history() -> None:
     recorded = import_module("storage.migrations.versions.0003_the_couriers_tables").STEPS
     shipped = sorted(file.name for file in (resources.files("procrastinate.sql") / "migrations").iterdir())
     assert [name.removesuffix(".sql") for name in shipped if name.endswith(".sql")] == list(recorded)
+
+
+async def test_what_is_committed_is_kept_however_the_server_is_set_up(empty: Database) -> None:
+    async with empty.engine.begin() as connection:
+        assert (await connection.execute(text("SHOW synchronous_commit"))).scalar() == "on"
