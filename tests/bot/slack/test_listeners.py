@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,7 +89,7 @@ class Blocking:
         if not self._before:
             await self._wait()
 
-    def order(self, name: str) -> asyncio.Lock:
+    def order(self, name: str) -> AbstractAsyncContextManager[None]:
         return self._storage.order(name)
 
     async def _wait(self) -> None:
@@ -100,8 +100,8 @@ class Blocking:
 class Broken:
     """A storage on a full disk."""
 
-    def order(self, _: str) -> asyncio.Lock:
-        return asyncio.Lock()
+    def order(self, _: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     @asynccontextmanager
     async def transaction(self, **_: bool) -> AsyncIterator[Saved]:
