@@ -462,12 +462,16 @@ async def _serve(settings: Settings, stack_path: Path, role: Role) -> None:
         port=settings.port if settings.port_is_set or takes_http else None,
         follow=lambda stack: learn_secrets(settings, stack),
     )
-    if bot.is_on_sqlite and may_corrupt():
-        log.warning(
-            "this SQLite may lose pages if another program writes to the file too; let none", version=sqlite_version
-        )
     mode = "none" if role is Role.WORK else "socket" if access.socket_mode else "http"
-    await work(bot, announce=lambda: log.info("ready", role=role.value, intake=mode, stack=str(stack_path)))
+
+    def announce() -> None:
+        if bot.is_on_sqlite and may_corrupt():
+            log.warning(
+                "this SQLite may lose pages if another program writes to the file too; let none", version=sqlite_version
+            )
+        log.info("ready", role=role.value, intake=mode, stack=str(stack_path))
+
+    await work(bot, announce=announce)
 
 
 def _must_be_shared(settings: Settings, role: Role) -> None:
