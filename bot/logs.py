@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -176,6 +176,10 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
 class _Handler(logging.StreamHandler[TextIO]):
     """Like any stream handler; but a record that cannot be written is not printed raw."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(structlog.DropEvent):  # only structlog's own loggers expect it; a library's caller would die of it
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
         kind = sys.exc_info()[0]

@@ -280,6 +280,18 @@ def test_a_record_that_cannot_be_formatted_is_not_printed_raw(form: str, capsys:
     assert "a.library could not be written: TypeError" in log.text
 
 
+@pytest.mark.parametrize("name", ["bot", "procrastinate.worker"])
+def test_a_line_that_is_written_once_a_minute_breaks_nobody_who_writes_it_twice(name: str) -> None:
+    log = Log("json")
+    for _ in range(3):
+        try:
+            fail(TimeoutError("no connection"))
+        except TimeoutError:
+            logging.getLogger(name).exception("a library's words")
+            structlog.stdlib.get_logger(name).exception("our words")
+    assert sorted(record["event"] for record in log.records) == ["a library's words", "our words"]
+
+
 class Grumpy:
     def __repr__(self) -> str:
         raise RuntimeError("no")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -18,8 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
 from bot.distributed import Distributed
+from bot.logs import set_up_logging
 from bot.playground.scripted import Recorded, Reply, ScriptedModels, demo_answers
 from bot.repeats import Repeats
+from bot.settings import read_settings
 from storage.database import Database
 from storage.errands import Subject
 from storage.schema import migrate
@@ -52,6 +55,17 @@ def our_server() -> Iterator[Server]:
 async def _pragma(us: Team, statement: str) -> None:
     async with us.bot.storage.engine.connect() as connection:
         await connection.exec_driver_sql(statement)
+
+
+@pytest.fixture(autouse=True)
+def _logged_as_in_the_program() -> Iterator[None]:
+    """What the libraries log while the database is away goes through our handler, which must not break them."""
+    root, before, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
+    set_up_logging(read_settings({}))
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @asynccontextmanager
