@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -44,6 +44,12 @@ def _chained(row: Row[Any]) -> Chained:
     return record(Chained, row)
 
 
+# Written once: putting a statement together takes longer than SQLite needs to do it.
+_HEAD = select(_ledger.c.hash).where(_ledger.c.team == bindparam("team")).order_by(_ledger.c.seq.desc()).limit(1)
+_LAST = select(select(func.max(_ledger.c.seq)).scalar_subquery(), _HEAD.scalar_subquery())
+_INSERT = _ledger.insert()
+
+
 class Ledger:
     """One chain a workspace, in one table."""
 
@@ -52,21 +58,20 @@ class Ledger:
 
     async def append(self, entry: Entry) -> Chained:
         """Chain an entry behind the last one of its workspace, in the transaction of what it records."""
-        seq = int((await self._connection.execute(select(func.coalesce(func.max(_ledger.c.seq), 0)))).scalar_one()) + 1
+        last, head = (await self._connection.execute(_LAST, {"team": entry.team})).one()
         bare = Chained(
             **{**values(entry, without=()), "body": canonical(entry.body)},
-            seq=seq,
-            previous=await self.head(entry.team),
+            seq=int(last or 0) + 1,
+            previous=head or _BEGINNING,
             hash="",
         )
         chained = Chained(**{**values(bare, without=()), "hash": hash_of(bare)})
-        await self._connection.execute(_ledger.insert().values(**values(chained, without=())))
+        await self._connection.execute(_INSERT, values(chained, without=()))
         return chained
 
     async def head(self, team: str) -> str:
         """The hash of the workspace's last entry."""
-        newest = select(_ledger.c.hash).where(_ledger.c.team == team).order_by(_ledger.c.seq.desc()).limit(1)
-        found: str | None = (await self._connection.execute(newest)).scalar()
+        found: str | None = (await self._connection.execute(_HEAD, {"team": team})).scalar()
         return found or _BEGINNING
 
     async def chain(self, team: str) -> AsyncIterator[Chained]:

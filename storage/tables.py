@@ -257,3 +257,4 @@ ledger = Table(
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
 )
+Index("ix_ledger_team", ledger.c.team, ledger.c.seq)  # else a workspace's last entry is looked for among everybody's
