@@ -23,7 +23,8 @@ from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.records import Answer, Run, RunState, StoredContext, Work
 
-FIRST_BEAT, NEXT_BEATS = 2.0, 5.0
+STATUS_AFTER, FIRST_BEAT, NEXT_BEATS = 0.5, 2.0, 5.0
+"""Seconds: nobody needs to be told that a moment's work is under way, and what is owed goes first."""
 _SERVED_LIMIT = 200  # the column's
 
 
@@ -176,8 +177,9 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
 
     async def _beat(self) -> None:
         word, started = stage_of(self._run).working, asyncio.get_running_loop().time()
+        await asyncio.sleep(STATUS_AFTER)
         await self._heartbeats.show_status(self._work, f"is {word}")
-        pause = FIRST_BEAT
+        pause = FIRST_BEAT - STATUS_AFTER
         while True:
             await asyncio.sleep(pause)
             seconds = asyncio.get_running_loop().time() - started

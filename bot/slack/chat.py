@@ -207,7 +207,7 @@ class Chat:
             self._news.set()
 
     async def _next(self, work_id: str) -> tuple[Message, Work] | None:
-        """The first message a work owes; its root before all others."""
+        """What a work says next: its root before all others, and what is new before what only changed."""
         async with self._database.reading() as saved:
             owed = await saved.outbox.owed_to(work_id)
             if not owed:
@@ -215,7 +215,7 @@ class Chat:
             work = await saved.works.get(work_id)
             assert work is not None, "the database keeps a message's work"
             if work.thread_ts is not None:
-                return owed[0], work
+                return next((message for message in owed if message.ts is None), owed[0]), work
             root = next((message for message in owed if message.kind is Kind.ROOT), None)
             if root is not None:
                 return root, work
@@ -279,6 +279,9 @@ class Chat:
 
     async def show_status(self, work: Work, text: str) -> None:
         """Show a short status under the thread where Slack allows it; an empty text takes it away."""
+        if work.thread_ts is None:  # its root may have been posted since
+            async with self._database.reading() as saved:
+                work = await saved.works.get(work.id) or work
         await self._asides.show_status(work, text)
 
     async def answer_privately(

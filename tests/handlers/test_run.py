@@ -334,7 +334,8 @@ async def test_our_own_bug_is_told_with_a_reference(house: House) -> None:
 async def test_people_see_that_somebody_works_until_the_answer_is_there(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "FIRST_BEAT", 0.001)
+    monkeypatch.setattr(running, "STATUS_AFTER", 0.001)
+    monkeypatch.setattr(running, "FIRST_BEAT", 0.002)
     monkeypatch.setattr(running, "NEXT_BEATS", 0.001)
     house.models.hold = asyncio.Event()
     run = await begun(house)
@@ -357,6 +358,7 @@ async def test_a_heartbeat_that_fails_harms_nothing(house: House, monkeypatch: p
         raise ConnectionError
 
     monkeypatch.setattr(house.heartbeats, "show_status", fails)
+    monkeypatch.setattr(running, "STATUS_AFTER", 0.0)
     run = await begun(house)
     await house.runs_one(run)
     assert (await house.run(run)).state is RunState.ANSWERED

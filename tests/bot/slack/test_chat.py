@@ -117,6 +117,23 @@ async def test_a_revision_edits_the_message_that_is_shown(desk: Desk) -> None:
     assert (row.shown, row.ts, row.digest) == (2, message.ts, digest_of(message))
 
 
+async def test_what_is_new_is_said_before_what_only_changed(desk: Desk) -> None:
+    """Whoever waits for an answer waits for nothing else."""
+    work = await desk.work("bilby")
+    card = await desk.owes(work, "card", "draft · queued", kind=Kind.CARD)
+    await desk.delivers()
+    await desk.owes(work, "a1", answer_of("A bilby has long ears."), kind=Kind.ANSWER)
+    await desk.owes(work, "a2", answer_of("It digs."), kind=Kind.ANSWER)
+    await desk.revises(card, "draft · answered")
+    await desk.delivers()
+    assert await shown(desk, work) == ["About bilby", "draft · answered", "A bilby has long ears.", "It digs."]
+    assert [call.method for call in desk.slack.calls if call.method.startswith("chat.")][2:] == [
+        "chat.postMessage",
+        "chat.postMessage",
+        "chat.update",
+    ]
+
+
 @pytest.mark.parametrize("slot", ["root", "notice"])
 @pytest.mark.parametrize("loss", LOSSES)
 async def test_a_loss_neither_doubles_nor_swallows_a_message(desk: Desk, loss: str, slot: str) -> None:
@@ -592,6 +609,13 @@ async def test_a_status_is_shown_and_taken_away(desk: Desk) -> None:
     assert desk.slack.status("launch", work.thread_ts) == "is thinking"
     await desk.chat.show_status(work, "")
     assert desk.slack.status("launch", work.thread_ts) == ""
+
+
+async def test_a_status_finds_a_thread_that_began_after_it_was_asked_for(desk: Desk) -> None:
+    work = await desk.work("dugong")
+    await desk.delivers()
+    await desk.chat.show_status(work, "is thinking")
+    assert desk.slack.calls_of("assistant.threads.setStatus")[-1].args["status"] == "is thinking"
 
 
 async def test_where_statuses_are_refused_we_stop_asking_for_a_while(desk: Desk) -> None:
