@@ -178,9 +178,7 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Like any stream handler; but a record that cannot be written is not printed raw."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(
-            structlog.DropEvent
-        ):  # only structlog's own loggers expect it; a library's caller would die of it
+        with suppress(structlog.DropEvent):  # only structlog's own loggers expect it; others would die of it
             super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
