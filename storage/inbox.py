@@ -27,6 +27,14 @@ _BLOCKED = (
 # Written once: putting a statement together takes longer than SQLite needs to do it. The first unhandled of each line:
 _HEADS = select(_inbox).where(_inbox.c.handled_at.is_(None), ~_BLOCKED)
 _DUE = _HEADS.where(_inbox.c.due_at <= bindparam("now")).order_by(_inbox.c.seq).limit(bindparam("most"))
+_BY_KEY = select(_inbox).where(_inbox.c.key == bindparam("letter"))
+_FIRST_OF_LINE = (
+    select(_inbox)
+    .where(_inbox.c.line == bindparam("of_line"), _inbox.c.handled_at.is_(None))
+    .order_by(_inbox.c.seq)
+    .limit(1)
+)
+_HANDLED = update(_inbox).where(_inbox.c.key == bindparam("letter"), _inbox.c.handled_at.is_(None))
 _NEXT_DUE = (
     select(_inbox.c.line, _inbox.c.due_at)
     .where(_inbox.c.handled_at.is_(None), ~_BLOCKED)
@@ -59,8 +67,7 @@ class Inbox:
 
     async def head(self, line: str, now: datetime) -> Letter | None:
         """The first unhandled letter of a line, if it is due; one never put off is, whatever the clock says."""
-        first = select(_inbox).where(_inbox.c.line == line, _inbox.c.handled_at.is_(None))
-        row = (await self._connection.execute(first.order_by(_inbox.c.seq).limit(1))).first()
+        row = (await self._connection.execute(_FIRST_OF_LINE, {"of_line": line})).first()
         is_due = row is not None and (row.due_at <= now or row.due_at == row.received_at)
         return record(Letter, row) if row and is_due else None
 
@@ -75,7 +82,7 @@ class Inbox:
         return next((row.due_at for row in rows if row.line not in without), None)
 
     async def get(self, key: str) -> Letter | None:
-        row = (await self._connection.execute(select(_inbox).where(_inbox.c.key == key))).first()
+        row = (await self._connection.execute(_BY_KEY, {"letter": key})).first()
         return record(Letter, row) if row else None
 
     async def handled_in_line(self, line: str) -> list[Letter]:
@@ -100,9 +107,7 @@ class Inbox:
         changes: dict[str, Any] = {"handled_at": at, "outcome": outcome}
         if body is not None:
             changes["body"] = body
-        done = await self._connection.execute(
-            update(_inbox).where(_inbox.c.key == key, _inbox.c.handled_at.is_(None)).values(changes)
-        )
+        done = await self._connection.execute(_HANDLED, {"letter": key, **changes})
         return done.rowcount == 1
 
     async def forget(self, *, before: datetime, limit: int = 1_000) -> int:

@@ -44,6 +44,12 @@ _WORKS_OWING_FAIRLY = (
     .order_by(_BY_CHANNEL.c.place, _BY_CHANNEL.c.since)
     .limit(bindparam("most"))
 )
+_BY_SLOT = select(_outbox).where(_outbox.c.slot == bindparam("of_slot"))
+_OF_ANSWER = select(_outbox).where(_outbox.c.answer_id == bindparam("answer")).order_by(_outbox.c.seq)
+_ALL_OF_WORK = select(_outbox).where(_outbox.c.work_id == bindparam("work")).order_by(_outbox.c.seq)
+_AT_PLACE = select(_outbox).where(_outbox.c.channel == bindparam("in_channel"), _outbox.c.ts == bindparam("at_ts"))
+_CHANGE = update(_outbox).where(_outbox.c.slot == bindparam("of_slot"))
+_REVISE = _CHANGE.values(body=bindparam("new_body"), revision=_outbox.c.revision + 1).returning(_outbox.c.work_id)
 _OWED_TO = select(_outbox).where(_outbox.c.work_id == bindparam("work"), *_IS_OWED).order_by(_outbox.c.seq)
 
 
@@ -65,8 +71,7 @@ class Outbox:
 
     async def revise(self, slot: str, body: dict[str, Any]) -> None:
         """Change what a slot should show; if it was never sent, only the newest body ever is."""
-        change = update(_outbox).where(_outbox.c.slot == slot).values(body=body, revision=_outbox.c.revision + 1)
-        for row in await self._connection.execute(change.returning(_outbox.c.work_id)):
+        for row in await self._connection.execute(_REVISE, {"of_slot": slot, "new_body": body}):
             self._errands[Errand(Subject.LANE, row.work_id)] = None
 
     async def owed(self, *, without: Collection[str] = (), limit: int = 200) -> list[Message]:
@@ -97,21 +102,20 @@ class Outbox:
 
     async def sent(self, slot: str, *, shown: int, ts: str | None, digest: str | None, at: datetime) -> None:
         """Slack shows this revision now, at this place, in this form."""
-        await self._connection.execute(
-            update(_outbox).where(_outbox.c.slot == slot).values(shown=shown, ts=ts, digest=digest, sent_at=at)
-        )
+        seen = {"shown": shown, "ts": ts, "digest": digest, "sent_at": at}
+        await self._connection.execute(_CHANGE, {"of_slot": slot, **seen})
 
     async def give_up(self, slot: str, why: str) -> None:
         """Slack will never take this message."""
-        await self._connection.execute(update(_outbox).where(_outbox.c.slot == slot).values(given_up=why))
+        await self._connection.execute(_CHANGE, {"of_slot": slot, "given_up": why})
 
     async def get(self, slot: str) -> Message | None:
-        row = (await self._connection.execute(select(_outbox).where(_outbox.c.slot == slot))).first()
+        row = (await self._connection.execute(_BY_SLOT, {"of_slot": slot})).first()
         return _message(row) if row else None
 
     async def posted_as(self, channel: str, ts: str) -> Message | None:
         """The message of ours that stands at this place."""
-        found = await self._connection.execute(select(_outbox).where(_outbox.c.channel == channel, _outbox.c.ts == ts))
+        found = await self._connection.execute(_AT_PLACE, {"in_channel": channel, "at_ts": ts})
         row = found.first()
         return _message(row) if row else None
 
@@ -123,13 +127,9 @@ class Outbox:
 
     async def of_answer(self, answer_id: str) -> list[Message]:
         """The messages that show an answer, in order."""
-        rows = await self._connection.execute(
-            select(_outbox).where(_outbox.c.answer_id == answer_id).order_by(_outbox.c.seq)
-        )
+        rows = await self._connection.execute(_OF_ANSWER, {"answer": answer_id})
         return [_message(row) for row in rows]
 
     async def of_work(self, work_id: str) -> list[Message]:
-        rows = await self._connection.execute(
-            select(_outbox).where(_outbox.c.work_id == work_id).order_by(_outbox.c.seq)
-        )
+        rows = await self._connection.execute(_ALL_OF_WORK, {"work": work_id})
         return [_message(row) for row in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -14,6 +14,11 @@ from storage.rows import record, values
 from storage.upsert import insert_or_ignore
 
 _reviews, _verdicts, _works = tables.reviews, tables.verdicts, tables.works
+
+# Written once: putting a statement together takes longer than SQLite needs to do it.
+_OF_ANSWER = select(_reviews).where(_reviews.c.answer_id == bindparam("answer"))
+_OF_WORK = select(_reviews).where(_reviews.c.work_id == bindparam("work")).order_by(_reviews.c.opened_at)
+_SAID = select(_verdicts).where(_verdicts.c.answer_id == bindparam("answer")).order_by(_verdicts.c.seq)
 
 
 def _review(row: Row[Any]) -> Review:
@@ -34,13 +39,11 @@ class Reviews:
         return await insert_or_ignore(self._connection, _reviews, **{**values(review), "authors": list(review.authors)})
 
     async def get(self, answer_id: str) -> Review | None:
-        row = (await self._connection.execute(select(_reviews).where(_reviews.c.answer_id == answer_id))).first()
+        row = (await self._connection.execute(_OF_ANSWER, {"answer": answer_id})).first()
         return _review(row) if row else None
 
     async def of_work(self, work_id: str) -> list[Review]:
-        rows = await self._connection.execute(
-            select(_reviews).where(_reviews.c.work_id == work_id).order_by(_reviews.c.opened_at)
-        )
+        rows = await self._connection.execute(_OF_WORK, {"work": work_id})
         return [_review(row) for row in rows]
 
     async def opened_since(self, at: datetime) -> list[Review]:
@@ -61,9 +64,7 @@ class Reviews:
 
     async def verdicts(self, answer_id: str) -> list[Verdict]:
         """Everything said about an answer, in order."""
-        rows = await self._connection.execute(
-            select(_verdicts).where(_verdicts.c.answer_id == answer_id).order_by(_verdicts.c.seq)
-        )
+        rows = await self._connection.execute(_SAID, {"answer": answer_id})
         return [_verdict(row) for row in rows]
 
     async def want_reason(self, answer_id: str, person: str | None) -> None:

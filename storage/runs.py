@@ -32,6 +32,22 @@ _WAITS = (
     .exists()
 )
 # Written once: putting a statement together takes longer than SQLite needs to do it.
+_BY_ID = select(_runs).where(_runs.c.id == bindparam("run"))
+_OF_WORK = select(_runs).where(_runs.c.work_id == bindparam("work")).order_by(_runs.c.seq)
+_FIRST_OPEN = _OF_WORK.where(_runs.c.state.in_(_OPEN)).limit(1)
+_BEGIN = (
+    update(_runs)
+    .where(_runs.c.id == bindparam("run"), _runs.c.state == RunState.QUEUED)
+    .values(state=RunState.RUNNING, started_at=bindparam("at"), epoch=_runs.c.epoch + 1)
+    .returning(_runs)
+)
+_HELD = update(_runs).where(
+    _runs.c.id == bindparam("run"), _runs.c.epoch == bindparam("held"), _runs.c.state == RunState.RUNNING
+)
+_LEAVE = _HELD.returning(_runs)
+_GET_UP = update(_runs).where(_runs.c.id == bindparam("run")).values(is_seated=False)
+_CONTEXT = select(_contexts).where(_contexts.c.run_id == bindparam("run"))
+_ASKED_ANEW = update(_contexts).where(_contexts.c.run_id == bindparam("run"))
 _NEXT_IN_LINE = (
     select(_runs)
     .where(_IS_OPEN, _runs.c.state == RunState.QUEUED, ~_WAITS)
@@ -54,12 +70,12 @@ class Runs:
         return await insert_or_ignore(self._connection, _runs, **values(run))
 
     async def get(self, run_id: str) -> Run | None:
-        row = (await self._connection.execute(select(_runs).where(_runs.c.id == run_id))).first()
+        row = (await self._connection.execute(_BY_ID, {"run": run_id})).first()
         return _run(row) if row else None
 
     async def of_work(self, work_id: str) -> list[Run]:
         """All runs of a work, in the order they were asked for."""
-        rows = await self._connection.execute(select(_runs).where(_runs.c.work_id == work_id).order_by(_runs.c.seq))
+        rows = await self._connection.execute(_OF_WORK, {"work": work_id})
         return [_run(row) for row in rows]
 
     async def open_of_work(self, work_id: str) -> list[Run]:
@@ -72,45 +88,28 @@ class Runs:
 
     async def has_open(self, work_id: str) -> bool:
         """Whether a run of a work waits or is under way."""
-        found = select(_runs.c.seq).where(_runs.c.work_id == work_id, _runs.c.state.in_(_OPEN)).limit(1)
-        return (await self._connection.execute(found)).first() is not None
+        return (await self._connection.execute(_FIRST_OPEN, {"work": work_id})).first() is not None
 
     async def next_of(self, work_id: str) -> Run | None:
         """The queued run of a work that comes next, if none of it is running."""
-        first = select(_runs).where(_runs.c.work_id == work_id, _runs.c.state.in_(_OPEN)).order_by(_runs.c.seq).limit(1)
-        row = (await self._connection.execute(first)).first()
+        row = (await self._connection.execute(_FIRST_OPEN, {"work": work_id})).first()
         return _run(row) if row and row.state == RunState.QUEUED else None
 
     async def begin(self, run_id: str, *, at: datetime) -> Run | None:
         """Queued becomes running under a new epoch, which fences off every older holder; None if it was not queued."""
-        rows = await self._connection.execute(
-            update(_runs)
-            .where(_runs.c.id == run_id, _runs.c.state == RunState.QUEUED)
-            .values(state=RunState.RUNNING, started_at=at, epoch=_runs.c.epoch + 1)
-            .returning(_runs)
-        )
-        row = rows.first()
+        row = (await self._connection.execute(_BEGIN, {"run": run_id, "at": at})).first()
         return _run(row) if row else None
 
     async def leave(self, run: Run, state: RunState, *, at: datetime, **facts: Any) -> bool:
         """A running run ends in a state; False when it is not ours any more (another epoch, or ended)."""
-        done = await self._connection.execute(
-            update(_runs)
-            .where(_runs.c.id == run.id, _runs.c.epoch == run.epoch, _runs.c.state == RunState.RUNNING)
-            .values(state=state, ended_at=at, **facts)
-            .returning(_runs)
-        )
-        row = done.first()
+        left = {"run": run.id, "held": run.epoch, "state": state, "ended_at": at, **facts}
+        row = (await self._connection.execute(_LEAVE, left)).first()
         self._ended += [_run(row)] if row else []
         return row is not None
 
     async def note_facts(self, run: Run, **facts: Any) -> bool:
         """Remember facts about a running run; False when it is not ours any more (another epoch, or ended)."""
-        done = await self._connection.execute(
-            update(_runs)
-            .where(_runs.c.id == run.id, _runs.c.epoch == run.epoch, _runs.c.state == RunState.RUNNING)
-            .values(**facts)
-        )
+        done = await self._connection.execute(_HELD, {"run": run.id, "held": run.epoch, **facts})
         return done.rowcount == 1
 
     async def cancel(self, run_id: str, *, by: str, at: datetime, **facts: Any) -> Run | None:
@@ -170,13 +169,15 @@ class Runs:
 
     async def get_up(self, run_id: str) -> None:
         """A run has its answer, or none; its place is free."""
-        await self._connection.execute(update(_runs).where(_runs.c.id == run_id).values(is_seated=False))
+        await self._connection.execute(_GET_UP, {"run": run_id})
 
     async def keep_context(self, context: StoredContext) -> None:
         """Remember what the model is about to see; the last attempt's is what counts."""
-        await self._connection.execute(_contexts.delete().where(_contexts.c.run_id == context.run_id))
-        await self._connection.execute(_contexts.insert().values(**values(context)))
+        kept = values(context)
+        if not await insert_or_ignore(self._connection, _contexts, **kept):
+            del kept["run_id"]
+            await self._connection.execute(_ASKED_ANEW, {"run": context.run_id, **kept})
 
     async def context(self, run_id: str) -> StoredContext | None:
-        row = (await self._connection.execute(select(_contexts).where(_contexts.c.run_id == run_id))).first()
+        row = (await self._connection.execute(_CONTEXT, {"run": run_id})).first()
         return record(StoredContext, row) if row else None

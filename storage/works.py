@@ -13,7 +13,15 @@ from storage.rows import record, values
 from storage.upsert import insert_or_ignore
 
 _works, _outbox = tables.works, tables.outbox
+
+# Written once: putting a statement together takes longer than SQLite needs to do it.
 _BY_ID = select(_works).where(_works.c.id == bindparam("work_id"))
+_IN_THREAD = select(_works).where(
+    _works.c.team == bindparam("in_team"),
+    _works.c.channel == bindparam("in_channel"),
+    _works.c.thread_ts == bindparam("at_ts"),
+)
+_ROOTED = update(_works).where(_works.c.id == bindparam("work"), _works.c.thread_ts.is_(None))
 
 
 class Works:
@@ -31,9 +39,7 @@ class Works:
         return record(Work, row) if row else None
 
     async def in_thread(self, team: str, channel: str, thread_ts: str) -> Work | None:
-        found = await self._connection.execute(
-            select(_works).where(_works.c.team == team, _works.c.channel == channel, _works.c.thread_ts == thread_ts)
-        )
+        found = await self._connection.execute(_IN_THREAD, {"in_team": team, "in_channel": channel, "at_ts": thread_ts})
         row = found.first()
         return record(Work, row) if row else None
 
@@ -57,6 +63,4 @@ class Works:
 
     async def rooted(self, work_id: str, thread_ts: str) -> None:
         """The work's root has its place in Slack now."""
-        await self._connection.execute(
-            update(_works).where(_works.c.id == work_id, _works.c.thread_ts.is_(None)).values(thread_ts=thread_ts)
-        )
+        await self._connection.execute(_ROOTED, {"work": work_id, "thread_ts": thread_ts})
