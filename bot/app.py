@@ -5,45 +5,42 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from sqlite3 import sqlite_version
-from typing import Any, Self
+from typing import Any
 
-import aiohttp
 import structlog
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot import parts
 from bot.distributed import Distributed
 from bot.fence import Displaced
 from bot.glance import Glance
 from bot.intake import Intake, Tools
-from bot.logs import learn_secrets
 from bot.metrics import Metrics
 from bot.models.assigned import AssignedModels
 from bot.models.shared_seats import SharedSeats
+from bot.parts import Parts
 from bot.queue import Alone, Embedded, perform_in_order
 from bot.readiness import Readiness
 from bot.repair import Repair
 from bot.schedule import Ticks
-from bot.settings import Settings, SlackAccess
+from bot.settings import SlackAccess
 from bot.slack.backlog import Backlog
 from bot.slack.chat import Chat, build_client, build_session
 from bot.slack.door import Door
 from bot.slack.listeners import build_app
 from bot.slack.lookup import Lookup
+from bot.slack.ourselves import who_we_are
 from bot.slack.pace import Pace
 from bot.slack.rich_text import parts_of
 from bot.slack.shared_pace import SharedPace
 from bot.slack.transport import SocketMode, http_app, serve
 from bot.sources.fetch import ReadingRoom
 from bot.stack_file import LiveStack, Loaded
-from handlers.errors import Refusal
 from handlers.ports import Sources
 from handlers.result import NotOurs
 from handlers.review import meaning
@@ -54,12 +51,9 @@ from storage.database import Database
 from storage.errands import Subject
 from storage.records import Run, Work
 from storage.schema import migrate as bring_to_newest
-from storage.sqlite import may_corrupt
 from storage.trouble import is_trouble
 
 log = structlog.get_logger(__name__)
-
-_STOP_SECONDS = 18.0  # of the 20 that a host gives before it kills; each step keeps a share for those after it
 
 
 def utc_now() -> datetime:
@@ -84,7 +78,7 @@ class Role(StrEnum):
     WORK = "worker"
 
 
-class Countersign:
+class Countersign(Parts):
     """One process of the bot. Use as an async context manager: inside, it works; leaving drains it."""
 
     def __init__(
@@ -100,36 +94,21 @@ class Countersign:
         follow: Callable[[Stack], None] | None = None,
         sources: Sources | None = None,
     ) -> None:
+        super().__init__()
         self._access, self._stack_path, self._port = slack, stack_path, port
         self._database_url, self.role = database_url, role
         self._given_pace = pace
         self._follow = follow
         self._sources = sources
         self._environment = dict(os.environ) if environment is None else environment
-        self._exit = AsyncExitStack()
-        self._tasks: list[asyncio.Task[Any]] = []
         self.metrics = Metrics()
         self._socket: SocketMode | None = None
-        self._failed: asyncio.Future[None] | None = None
 
     @property
     def is_on_sqlite(self) -> bool:
         return self._database_url.startswith("sqlite")
 
-    async def __aenter__(self) -> Self:
-        try:
-            await self._start()
-        except BaseException:
-            await self._end(*(task.get_name() for task in self._tasks))
-            await self._exit.aclose()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
     async def _start(self) -> None:
-        self._failed = asyncio.get_running_loop().create_future()
         self.live = LiveStack(self._stack_path)
         self.live.on_change(self._stack_changed)
         self.storage = Database(self._database_url)
@@ -147,7 +126,7 @@ class Countersign:
         self.models = AssignedModels(environment=self._environment, metrics=self.metrics, seats=seats)
         self._exit.push_async_callback(self.models.aclose)
         self.sources = self._sources or self._reading_room()
-        who = await _who_we_are(client)
+        who = await who_we_are(client)
         lookup = Lookup(client=client, pace=self._pace, metrics=self.metrics)
         self.chat = Chat(
             client=client,
@@ -296,26 +275,6 @@ class Countersign:
         if self._follow is not None:
             self._follow(loaded.stack)
 
-    def _beside(self, name: str, work: Awaitable[Any]) -> None:
-        task: asyncio.Task[Any] = asyncio.ensure_future(work)
-        task.set_name(name)
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        """None of them may end by itself: if one does, the process says so and stops, to be started again."""
-        assert self._failed is not None
-        if task.cancelled() or self._failed.done():
-            return
-        problem = task.exception()
-        log.error("a part of the bot stopped", part=task.get_name(), exc_info=problem)
-        self._failed.set_exception(problem or RuntimeError(f"{task.get_name()} ended"))
-
-    async def broken(self) -> None:
-        """Wait for a failure that no part recovers from; raises it."""
-        assert self._failed is not None
-        await asyncio.shield(self._failed)
-
     async def _perform(self, run: Run) -> None:
         try:
             await run_stage(
@@ -341,9 +300,9 @@ class Countersign:
 
     async def stop(self) -> None:
         """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s, whatever hangs."""
-        deadline = asyncio.get_running_loop().time() + _STOP_SECONDS
+        deadline = asyncio.get_running_loop().time() + parts.STOP_SECONDS
         await self._step("the doors", self._end("socket", "http", "repair", "inbox", "stack"), deadline, keep=5 / 6)
-        drain = max(0.0, deadline - asyncio.get_running_loop().time() - _STOP_SECONDS * 7 / 18)
+        drain = max(0.0, deadline - asyncio.get_running_loop().time() - parts.STOP_SECONDS * 7 / 18)
         await self._step("the runs", self.courier.drain(drain), deadline, keep=13 / 36)
         await self._step("the queue", self._end("queue"), deadline, keep=11 / 36)
         await self._step("the last words", self.chat.settled(), deadline, keep=3 / 36)
@@ -351,28 +310,6 @@ class Countersign:
         if self._failed is not None and not self._failed.done():
             self._failed.cancel()
         await self._step("the closing", self._exit.aclose(), deadline, keep=0)
-
-    async def _step(self, name: str, work: Coroutine[Any, Any, None], deadline: float, *, keep: float) -> None:
-        """One step of the stop, left behind if it does not end; `keep` is the share of the time for those after it."""
-        task = asyncio.create_task(work)
-        left = deadline - _STOP_SECONDS * keep - asyncio.get_running_loop().time()
-        try:
-            await asyncio.wait([task], timeout=max(0.0, left))
-        finally:
-            task.cancel()  # and not waited for: what hangs may ignore it
-        if not task.done():
-            log.warning("a step of the stop did not end in time; what it owed follows at the next start", step=name)
-        elif not task.cancelled():
-            task.result()
-
-    async def _end(self, *names: str) -> None:
-        ending = [task for task in self._tasks if task.get_name() in names]
-        for task in ending:
-            task.cancel()
-        if ending:
-            done, _ = await asyncio.wait(ending)  # unlike gather it can be left, whatever the tasks do
-            for task in done:
-                _ = task.cancelled() or task.exception()  # seen: told already when it ended
 
 
 def _tell_of_the_database(problem: BaseException | None) -> None:
@@ -382,108 +319,3 @@ def _tell_of_the_database(problem: BaseException | None) -> None:
     else:
         cause = str(getattr(problem, "orig", None) or problem).strip()[:200] or type(problem).__name__
         log.error("the database cannot be used; nothing is acknowledged and nothing begun until it can", cause=cause)
-
-
-async def _who_we_are(client: AsyncWebClient) -> dict[str, str]:
-    """Ask Slack whose token this is, for as long as it takes to get an answer."""
-    pause = 0.5
-    while True:
-        try:
-            said = await client.auth_test()
-            return {"team_id": said["team_id"], "user_id": said["user_id"]}
-        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            log.warning("slack does not answer yet", cause=type(problem).__name__, again_in=pause)
-            await asyncio.sleep(pause)
-            pause = min(30.0, pause * 2)
-
-
-async def work(bot: Countersign, *, announce: Callable[[], None]) -> None:
-    """Start, say so, and work until SIGTERM or Ctrl-C, or until a part fails for good. Told early, it never starts."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    if not await _first(_started(bot), stop):
-        return
-    try:
-        announce()
-        await _first(bot.broken(), stop)
-    finally:
-        await bot.stop()
-
-
-async def _started(bot: Countersign) -> None:
-    await bot.__aenter__()
-    try:
-        await bot.ready()
-    except BaseException:
-        await bot.stop()
-        raise
-
-
-async def _first(wanted: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Whether it came to its end before we were told to stop; its failure is ours."""
-    task, told = asyncio.create_task(wanted), asyncio.create_task(stop.wait())
-    await asyncio.wait([task, told], return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    if task.done():
-        task.result()
-        return True
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    return False
-
-
-async def run(settings: Settings, stack_path: Path) -> None:
-    """Everything in one process."""
-    await _serve(settings, stack_path, Role.ALL)
-
-
-async def web(settings: Settings, stack_path: Path) -> None:
-    """Intake only: needs a database that several processes may share."""
-    _must_be_shared(settings, Role.INTAKE)
-    await _serve(settings, stack_path, Role.INTAKE)
-
-
-async def worker(settings: Settings, stack_path: Path) -> None:
-    """What is to be done: needs a database that several processes may share."""
-    _must_be_shared(settings, Role.WORK)
-    await _serve(settings, stack_path, Role.WORK)
-
-
-async def _serve(settings: Settings, stack_path: Path, role: Role) -> None:
-    access = settings.slack(intake=role is not Role.WORK)
-    takes_http = role is Role.INTAKE or (role is Role.ALL and not access.socket_mode)
-    bot = Countersign(
-        slack=access,
-        database_url=settings.database_url.get_secret_value(),
-        stack_path=stack_path,
-        role=role,
-        port=settings.port if settings.port_is_set or takes_http else None,
-        follow=lambda stack: learn_secrets(settings, stack),
-    )
-    mode = "none" if role is Role.WORK else "socket" if access.socket_mode else "http"
-
-    def announce() -> None:
-        if bot.is_on_sqlite and may_corrupt():
-            log.warning(
-                "this SQLite may lose pages if another program writes to the file too; let none", version=sqlite_version
-            )
-        log.info("ready", role=role.value, intake=mode, stack=str(stack_path))
-
-    await work(bot, announce=announce)
-
-
-def _must_be_shared(settings: Settings, role: Role) -> None:
-    if settings.database_url.get_secret_value().startswith("sqlite"):
-        raise Refusal(
-            f"`{role}` is one of several processes on one PostgreSQL, and this database is a SQLite file, which one "
-            "process has for itself. Start `python -m bot run`, or set DATABASE_URL to a PostgreSQL."
-        )
-
-
-async def migrate(settings: Settings) -> str:
-    """Bring the database to the newest schema; return a sentence."""
-    async with Database(settings.database_url.get_secret_value()) as storage:
-        before, after = await bring_to_newest(storage)
-    return f"The schema is {after}." if before == after else f"The schema went from {before or 'nothing'} to {after}."

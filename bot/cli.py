@@ -148,7 +148,7 @@ def _serve(given: Given, name: str) -> int:
     for finding in loaded.findings:
         if finding.level is Level.WARNING:
             _log.warning(str(finding))
-    return _finish(_late("bot.app", name)(settings, given.stack_path))
+    return _finish(_late("bot.process", name)(settings, given.stack_path))
 
 
 def _migrate(given: Given) -> int:
@@ -157,7 +157,7 @@ def _migrate(given: Given) -> int:
         return _finish(_late("bot.moving", "copy_from")(settings, given.args.copy_from))
     if given.args.to is not None:
         return _finish(_late("bot.moving", "migrate_to")(settings, given.args.to))
-    return _finish(_late("bot.app", "migrate")(settings))
+    return _finish(_late("bot.process", "migrate")(settings))
 
 
 def _check(given: Given) -> int:

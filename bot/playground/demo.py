@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.app import Countersign, utc_now, work
+from bot.app import Countersign, utc_now
 from bot.playground.embedded import embedded_model
 from bot.playground.scripted import ScriptedModels
 from bot.playground.server import Playground
+from bot.process import work
 from bot.queue import Alone
 from bot.settings import Settings, SlackAccess
 from handlers.errors import Refusal

@@ -213,7 +213,7 @@ def test_a_serving_command_gets_the_settings_and_the_stacks_path(
     code, out, err = ran(capsys, command, "--database", "sqlite:///gaul.db", **SLACK)
     assert (code, out, err) == (0, "", "")
     ((module, name, (settings, path)),) = calls
-    assert (module, name, path) == ("bot.app", command, Path("stack.toml"))
+    assert (module, name, path) == ("bot.process", command, Path("stack.toml"))
     assert isinstance(settings, Settings)
     assert settings.database_url.get_secret_value() == "sqlite+aiosqlite:///gaul.db"
 

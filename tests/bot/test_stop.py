@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot import app
+from bot import parts as running
 from bot.settings import SlackAccess
 
 
@@ -39,7 +40,7 @@ STEPS = ["door", "drain", "queue", "settle", "outbox", "close"]
 
 @pytest.mark.parametrize("hangs", [set(), *({step} for step in STEPS), set(STEPS)])
 async def test_stopping_ends_whatever_hangs(hangs: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_STOP_SECONDS", 0.3)
+    monkeypatch.setattr(running, "STOP_SECONDS", 0.3)
     access = SlackAccess(
         bot_token=SecretStr("not-a-token"), app_token=None, signing_secret=None, api_url="http://127.0.0.1:9/api/"
     )

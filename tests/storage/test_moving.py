@@ -364,7 +364,7 @@ async def test_a_team_goes_on_where_it_stopped(
         return await said if isinstance(said, Awaitable) else said
 
     monkeypatch.setattr(distributed, "_OVERDUE", distributed._OVERDUE * 0)
-    monkeypatch.setattr("bot.app._STOP_SECONDS", 1.0)
+    monkeypatch.setattr("bot.parts.STOP_SECONDS", 1.0)
     async with AsyncExitStack() as scene:
         models = await scene.enter_async_context(ScriptedModels(answers=answers))
         slack = await scene.enter_async_context(Playground())
