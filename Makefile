@@ -41,10 +41,11 @@ simulate: $(VENV)/.dev ## worlds of the deterministic simulator (SEEDS=10000, FI
 bench: $(VENV)/.dev ## the bot beside a bare listener: alone, in a crowd, at its limits; BENCH_OPTS="--quick --only pace"
 	$(BIN)/python -m tests.bench $(BENCH_OPTS)
 
-soak: $(VENV)/.dev ## SOAK_KILLS (1000) kills under load on each database, SOAK_IMAGES (10000) power losses; SOAK_SEED
+soak: $(VENV)/.dev ## SOAK_KILLS (1000) kills under load on each database, SOAK_IMAGES (10000) power losses, what is marked soak; SOAK_SEED
 	$(BIN)/python -m tests.faults.soak --database sqlite --kills $(SOAK_KILLS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 	$(BIN)/python -m tests.faults.soak --database postgresql --kills $(SOAK_KILLS) $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 	CI=true SEED=$(SOAK_SEED) IMAGES=$(SOAK_IMAGES) $(BIN)/python -m pytest -q -s --timeout 1800 tests/faults/test_power.py
+	CI=true SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q --timeout 1800 -m soak tests
 
 pictures: $(VENV)/.dev ## the README's pictures, from the scripted demo in a Chromium
 	$(BIN)/python -m tests.browser.pictures

@@ -25,6 +25,7 @@ from bot.fence import Displaced, fenced
 from bot.later import Later
 from bot.metrics import Metrics
 from handlers.ports import Clock
+from storage.crashpoints import crashpoint
 from storage.database import CONNECT, Database, Saved
 from storage.errands import Errand, Subject
 from storage.records import Run
@@ -222,6 +223,7 @@ class Distributed:
 
     async def _renew(self, job: Job) -> None:
         await self._put([_errand_of(job)], doubt=True)
+        crashpoint("cp30")
         try:
             await self._app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
         except ConnectorException as problem:

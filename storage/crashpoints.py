@@ -30,6 +30,7 @@ POINTS: Final[Mapping[str, str]] = MappingProxyType(
         "cp25": "a verdict's message was sent; its place is uncommitted",
         "cp26": "the removal of a reaction was taken from the inbox; the verdict stands",
         "cp28": "the tables were changed by a migration, uncommitted",
+        "cp30": "what a dead process attended to is in line anew; its own job is not ended",
     }
 )
 """What is true at each. The numbers leave room for those of benches (cp14 to cp17, cp27), of handing on (cp23),

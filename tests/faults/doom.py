@@ -2,7 +2,7 @@
 
 `cp07:3` is the third pass of that point, `any:3` the third of whatever point; with `cp07:1:pause` it stands still there
 (SIGSTOP) instead of dying. `@FILE` reads the same from a file at each pass, so that a process which is alive already
-can be told.
+can be told; with `cp07:1:one` only the first of several processes that read it dies, and takes the file along.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -30,6 +31,7 @@ class Doom:
     point: str
     nth: int = 1
     pauses: bool = False
+    for_one: bool = False
 
     @classmethod
     def read(cls, told: str) -> Self | None:
@@ -38,9 +40,9 @@ class Doom:
         nth, _, how = rest.partition(":")
         if not point:
             return None
-        if (point not in POINTS and point != ANY) or how not in {"", "pause"}:
+        if (point not in POINTS and point != ANY) or how not in {"", "pause", "one"}:
             raise ValueError(f"{told!r} names no point of storage/crashpoints.py, or no way to end there.")
-        return cls(point, int(nth or 1), how == "pause")
+        return cls(point, int(nth or 1), how == "pause", how == "one")
 
     def befall(self) -> None:
         os.kill(os.getpid(), signal.SIGSTOP if self.pauses else signal.SIGKILL)
@@ -56,16 +58,30 @@ class Watch:
 
     def meet(self, point: str) -> None:
         if self._file is not None:
-            told = self._file.read_text() if self._file.exists() else ""
+            told = self._read()
             if told != self._told:
                 self._told, self._passes = told, Counter()
         doom = Doom.read(self._told)
         if doom is None or doom.point not in {point, ANY}:
             return
         self._passes[doom.point] += 1
-        if self._passes[doom.point] == doom.nth:
+        if self._passes[doom.point] == doom.nth and (not doom.for_one or self._is_first()):
             os.write(2, f"{ENDED_AT}{point}\n".encode())
             doom.befall()
+
+    def _read(self) -> str:
+        assert self._file is not None
+        with suppress(FileNotFoundError):
+            return self._file.read_text()
+        return ""
+
+    def _is_first(self) -> bool:
+        """Whether nobody else took the file."""
+        assert self._file is not None
+        with suppress(FileNotFoundError):
+            self._file.unlink()
+            return True
+        return False
 
 
 def heed(environment: Mapping[str, str]) -> None:

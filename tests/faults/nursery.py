@@ -197,6 +197,7 @@ def _quicken(environment: Mapping[str, str]) -> None:
     read_back._SOON, read_back._SETTLE = _SOON, _SETTLE
     if heartbeat := environment.get("TEST_HEARTBEAT"):
         distributed.HEARTBEAT, distributed.LOST = float(heartbeat), 3 * float(heartbeat)
+        distributed._POLL = min(1.0, float(heartbeat) / 2)
     if port := environment.get("TEST_WEB_PORT"):
         from tests.bot.sources.test_over_sockets import Server, room
 

@@ -132,14 +132,18 @@ class Host:
             code = await self._ends(name, signal.SIGKILL)
             assert code == -signal.SIGKILL, code
 
-    async def terminate(self) -> float:
-        """SIGTERM; the seconds it took to end. Everybody must end well."""
+    async def terminate(self, *names: str, early: bool = False) -> float:
+        """SIGTERM, to all by default; the seconds it took to end. Everybody must end well.
+
+        `early`: some may be so young that they do not listen to signals yet, and have done nothing.
+        """
         began = time.monotonic()
-        for life in self.lives.values():
+        told = {name: self.lives[name] for name in names or tuple(self.lives)}
+        for life in told.values():
             life.send_signal(signal.SIGTERM)
-        for name, life in list(self.lives.items()):
+        for name, life in told.items():
             code = await self._ends(name, None)
-            assert code == 0, life.last_words
+            assert code == 0 or (early and code == -signal.SIGTERM), life.last_words
         return time.monotonic() - began
 
     @property
@@ -197,13 +201,16 @@ async def host(
     roles: Mapping[str, str] | None = None,
     more: Mapping[str, str] | None = None,
     retries: tuple[float, ...] = RETRIES,
+    ack_seconds: float = 3.0,
 ) -> AsyncIterator[Host]:
     """Machines with nothing running yet; leaving checks what must hold whatever was killed.
 
-    `database_url` is a SQLite file in the folder by default; `more` stands in every process's environment.
+    `database_url` is a SQLite file in the folder by default; `more` stands in every process's environment. `retries`
+    and `ack_seconds` are Slack's patience.
     """
     url = database_url or f"sqlite:///{folder / 'countersign.db'}"
-    async with ScriptedModels(answers=answers, pace=pace) as models, Playground(retry_delays=retries) as slack:
+    workspace = Playground(retry_delays=retries, ack_seconds=ack_seconds)
+    async with ScriptedModels(answers=answers, pace=pace) as models, workspace as slack:
         slack.pace(enabled=False)
         slack._delivery.transport = witness = Witness(slack)
         stack = STACK.format(wire="openai", url=models.openai_url, review=REVIEWERS, more="")
