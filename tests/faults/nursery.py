@@ -58,6 +58,11 @@ class Life:
                 await asyncio.sleep(0.005)
         return code
 
+    def heeds(self, number: signal.Signals) -> bool:
+        """Whether it has a say in what this signal does."""
+        caught = next(line for line in self.status.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
     @property
     def status(self) -> str:
         """What the system tells of it."""

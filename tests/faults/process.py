@@ -132,18 +132,18 @@ class Host:
             code = await self._ends(name, signal.SIGKILL)
             assert code == -signal.SIGKILL, code
 
-    async def terminate(self, *names: str, early: bool = False) -> float:
-        """SIGTERM, to all by default; the seconds it took to end. Everybody must end well.
+    async def terminate(self, *names: str) -> float:
+        """SIGTERM, to all by default; the seconds it took to end.
 
-        `early`: some may be so young that they do not listen to signals yet, and have done nothing.
+        Everybody must end well, but for who is so young that it listens to no signals yet, and has done nothing.
         """
         began = time.monotonic()
         told = {name: self.lives[name] for name in names or tuple(self.lives)}
+        well = {name: {0} if life.heeds(signal.SIGTERM) else {0, -signal.SIGTERM} for name, life in told.items()}
         for life in told.values():
             life.send_signal(signal.SIGTERM)
         for name, life in told.items():
-            code = await self._ends(name, None)
-            assert code == 0 or (early and code == -signal.SIGTERM), life.last_words
+            assert await self._ends(name, None) in well[name], life.last_words
         return time.monotonic() - began
 
     @property

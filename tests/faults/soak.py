@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,6 +50,8 @@ class Tally:
     refused: int = 0
     threads: int = 0
     seconds: float = 0.0
+    slowest: float = 0.0
+    """Seconds of the longest stop, where they were told to."""
 
     def __str__(self) -> str:
         return (
@@ -106,34 +109,12 @@ class Thread:
         await self._us.slack.until(are_there, timeout=4 * PATIENCE)
 
 
-async def soak(folder: Path, tally: Tally, *, kills: int, workers: int, database_url: str | None = None) -> None:
-    """So many deaths under load; raises AssertionError where a promise was broken."""
-    dice, began = random.Random(tally.seed), time.monotonic()
-    roles = {"web": "web", **{f"worker{n}": "worker" for n in range(1, workers + 1)}} if workers else None
-    more = {"TEST_HEARTBEAT": "1.0"}  # seconds: who takes over must be quicker than the next death
-    async with host(folder, pace=0.1, database_url=database_url, roles=roles, retries=RETRIES, more=more) as us:
-        us.slack.invite_bot("quiet")
-        await us.start()
-        ended = asyncio.Event()
-        threads = [Thread(us, tally, dice, number) for number in range(THREADS)]
-        async with asyncio.TaskGroup() as at_work:
-            for thread in threads:
-                at_work.create_task(thread.go_on(ended))
-            for _ in range(kills):
-                await _one_death(us, tally, dice)
-            us.doom()
-            await us.start()
-            ended.set()
-        await us.quiet()
-        tally.seconds = time.monotonic() - began
-        for thread in threads:
-            for ts, stages in thread.asked.items():
-                whole(us, ts, stages)
-        await in_order(us)
+Death = Callable[[Host, Tally, random.Random], Awaitable[None]]
+"""The end of one or more lives. All of them begin again before the next."""
 
 
-async def _one_death(us: Host, tally: Tally, dice: random.Random) -> None:
-    """Of a process drawn by lot: at a named point if it comes by in time, else at whatever moment it is."""
+async def killed(us: Host, tally: Tally, dice: random.Random) -> None:
+    """A process drawn by lot: at a named point if it comes by in time, else at whatever moment it is."""
     name = dice.choice(sorted(us.roles))
     at_a_point = dice.random() < _SHARE_AT_POINTS
     us.doom(f"{ANY}:{dice.randint(1, _PASSES)}" if at_a_point else "")
@@ -147,7 +128,35 @@ async def _one_death(us: Host, tally: Tally, dice: random.Random) -> None:
         us.doom()
         with suppress(KeyError):
             await us.kill(name)
-    tally.kills += 1
+
+
+async def soak(
+    folder: Path, tally: Tally, *, kills: int, workers: int, database_url: str | None = None, death: Death = killed
+) -> None:
+    """So many deaths under load; raises AssertionError where a promise was broken."""
+    dice, began = random.Random(tally.seed), time.monotonic()
+    roles = {"web": "web", **{f"worker{n}": "worker" for n in range(1, workers + 1)}} if workers else None
+    more = {"TEST_HEARTBEAT": "1.0"}  # seconds: who takes over must be quicker than the next death
+    async with host(folder, pace=0.1, database_url=database_url, roles=roles, retries=RETRIES, more=more) as us:
+        us.slack.invite_bot("quiet")
+        await us.start()
+        ended = asyncio.Event()
+        threads = [Thread(us, tally, dice, number) for number in range(THREADS)]
+        async with asyncio.TaskGroup() as at_work:
+            for thread in threads:
+                at_work.create_task(thread.go_on(ended))
+            for _ in range(kills):
+                await death(us, tally, dice)
+                tally.kills += 1
+            us.doom()
+            await us.start()
+            ended.set()
+        await us.quiet()
+        tally.seconds = time.monotonic() - began
+        for thread in threads:
+            for ts, stages in thread.asked.items():
+                whole(us, ts, stages)
+        await in_order(us)
 
 
 def whole(us: Host, ts: str, stages: list[str]) -> None:
