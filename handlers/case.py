@@ -14,6 +14,9 @@ from handlers.words import Body
 from storage.database import Saved
 from storage.records import Answer, Entry, Review, Verdict, Work
 
+ESCALATED_BY = 2
+"""The reminder with which the backup reviewers come in."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
@@ -38,6 +41,10 @@ class Case:
     def with_also(self, *verdicts: Verdict) -> Case:
         """The case as it would be after these."""
         return replace(self, verdicts=[*self.verdicts, *verdicts])
+
+    def reminded(self, times: int) -> Case:
+        """The case as it is after so many reminders."""
+        return replace(self, review=replace(self.review, reminded=times))
 
     @property
     def said(self) -> list[Verdict]:
@@ -75,13 +82,24 @@ def reviewers_of(stack: Stack, channel: str) -> tuple[str, ...]:
     return stack.review.reviewers if own is None else own
 
 
+def may_decide(case: Case, stack: Stack) -> tuple[str, ...]:
+    """Whose word may count on a case: its channel's reviewers, and after some reminders the stack's backup ones.
+
+    A channel that names its own reviewers means those and nobody else.
+    """
+    reviewers = reviewers_of(stack, case.work.channel)
+    if case.review.reminded < ESCALATED_BY or stack.policy(case.work.channel).reviewers is not None:
+        return reviewers
+    return tuple(dict.fromkeys((*reviewers, *stack.review.backup_reviewers)))
+
+
 async def show_state(case: Case, state: ReviewState, saved: Saved, stack: Stack) -> None:
     slot = f"{case.work.id}/{case.review.run_id}/review"
     await saved.outbox.revise(slot, card_of(case, state, stack).to_json())
 
 
 def card_of(case: Case, state: ReviewState, stack: Stack) -> Body:
-    reviewers = reviewers_of(stack, case.work.channel)
+    reviewers = may_decide(case, stack)
     return messages.review_card(
         case.answer,
         state=state,

@@ -318,6 +318,39 @@ def took_back(answer: Answer, state: str, by: str, what: str, *, waits: bool) ->
     return verdict(answer, state, Who(person=by), told)
 
 
+def still_waiting(
+    answer: Answer,
+    *,
+    wanted: Sequence[str],
+    fresh: Sequence[str],
+    waited: float,
+    approve: Sequence[str],
+    send_back: Sequence[str],
+) -> Body:
+    """A reminder for those who can decide; `fresh` are those who may from now on."""
+    persons = [one for one in wanted if not one.startswith("S")]
+    groups = [one for one in wanted if one.startswith("S")]
+    who: list[str | Span] = people(persons)
+    if groups:
+        who += [", " if persons else "", f"members of the user group{'s' * (len(groups) > 1)} {', '.join(groups)}"]
+    ways = [
+        f"{glyph(names[0])} {does}" for names, does in ((approve, "approves it"), (send_back, "sends it back")) if names
+    ]
+    first = line(f"Text {short(answer.sha256)} has waited {duration(waited)} for a reviewer: ", *who, ".")
+    lines = [first, line(f"On the text, {', '.join(ways)}.", small=True)]
+    if fresh:
+        joined = [one for one in fresh if not one.startswith("S")]
+        named: list[str | Span] = people(joined, between=" and ") if joined else ["the backup reviewers"]
+        lines.insert(1, line("Nobody has decided yet, so from now on ", *named, " may decide, too."))
+    return Body(lines=tuple(lines), fallback=f"Text {short(answer.sha256)} is waiting for a reviewer")
+
+
+def expired(answer: Answer, seconds: float) -> Body:
+    """Nobody decided in time, which is neither yes nor no."""
+    told = f"Text {short(answer.sha256)} waited {duration(seconds)} and nobody decided, so it has expired: it is not "
+    return verdict(answer, "expired", f"{told}approved. `{BOT} final` makes a new version to approve.")
+
+
 def lapsed(who: Sequence[str], why: str) -> Body:
     """An approval that stopped counting, found when it was looked at again."""
     approvals = "The approval by " if len(who) == 1 else "The approvals by "

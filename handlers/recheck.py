@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from handlers import messages
-from handlers.case import Case, reviewers_of
+from handlers.case import Case, may_decide
 from handlers.figures import short
 from handlers.judge import Judgement, ReviewState, Situation, approvers, judge
 from handlers.ports import Clock, Slack
@@ -29,7 +29,7 @@ async def situation(
     Raises:
         LookupFailed: Slack does not say what must be known.
     """
-    reviewers = reviewers_of(stack, case.work.channel)
+    reviewers = may_decide(case, stack)
     named = person in reviewers
     groups = [] if named else [reviewer for reviewer in reviewers if reviewer.startswith("S")]
     return Situation(

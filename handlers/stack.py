@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +26,8 @@ from pydantic import (
     Strict,
     WrapSerializer,
 )
+
+from handlers.hours import read_hours
 
 V = TypeVar("V")
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -89,6 +92,19 @@ def _environment_name(value: str) -> str:
     return value
 
 
+def _business_hours(value: str) -> str:
+    read_hours(value)
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError('must be a time zone by its place, such as "Europe/Berlin"') from None
+    return value
+
+
 def _freeze(value: Mapping[str, V]) -> Mapping[str, V]:
     return MappingProxyType(dict(value))
 
@@ -107,6 +123,8 @@ Duration = Annotated[
     BeforeValidator(_read_duration),
     PlainSerializer(lambda value: f"{int(value.total_seconds())}s", return_type=str),
 ]
+BusinessHours = Annotated[str, AfterValidator(_business_hours)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 EndpointUrl = Annotated[str, AfterValidator(_endpoint)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
@@ -225,9 +243,17 @@ class ReviewRules(_Value):
     approve: tuple[str, ...] = ("white_check_mark", "heavy_check_mark")
     send_back: tuple[str, ...] = ("x", "leftwards_arrow_with_hook")
     remind_after: Duration = timedelta(hours=4)
+    business_hours: BusinessHours | None = None
+    time_zone: TimeZone = "UTC"
     expire_after: Duration = timedelta(days=7)
     webhook_url: WebAddress | None = None
     webhook_secret_env: EnvironmentName | None = None
+
+    def at_work(self, at: datetime) -> datetime:
+        """The moment itself, if people may be reminded then, else when they next may."""
+        if self.business_hours is None:
+            return at
+        return read_hours(self.business_hours).next_open(at, ZoneInfo(self.time_zone))
 
 
 class ChannelPolicy(_Value):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from handlers import messages
-from handlers.case import Case, entry_about, load_case, reviewers_of, show_state
+from handlers.case import Case, entry_about, load_case, may_decide, show_state
 from handlers.incoming import Reaction
 from handlers.judge import OPEN, Judgement, ReviewState, approvers, reactions_standing, standing
 from handlers.ports import Clock
@@ -103,9 +103,7 @@ async def tell_why(
 
 def _why(judgement: Judgement, case: Case, stack: Stack) -> list[str | Span] | None:
     """What the person reads; None where silence is right."""
-    others = [
-        r for r in reviewers_of(stack, case.work.channel) if r not in case.review.authors and not r.startswith("S")
-    ]
+    others = [r for r in may_decide(case, stack) if r not in case.review.authors and not r.startswith("S")]
     whom = people(others, between=" or ") or ["another reviewer"]
     match judgement:
         case Judgement.OWN_WORK:

@@ -53,6 +53,17 @@ class Reviews:
         )
         return [_review(row) for row in rows]
 
+    async def due(self, now: datetime, *, limit: int) -> list[Review]:
+        """The reviews that somebody should look at by now, the longest overdue first."""
+        due = select(_reviews).where(_reviews.c.remind_at <= now).order_by(_reviews.c.remind_at).limit(limit)
+        return [_review(row) for row in await self._connection.execute(due)]
+
+    async def look_again(self, answer_id: str, *, at: datetime | None, reminded: int) -> None:
+        """When a review is looked at next, if ever, and how often its reviewers were reminded."""
+        await self._connection.execute(
+            update(_reviews).where(_reviews.c.answer_id == answer_id).values(remind_at=at, reminded=reminded)
+        )
+
     async def wanting_reasons(self) -> list[Review]:
         """The reviews whose sender-back still owes a reason."""
         rows = await self._connection.execute(select(_reviews).where(_reviews.c.reason_wanted_from.is_not(None)))

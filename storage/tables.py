@@ -225,6 +225,7 @@ reviews = Table(
     Column("reason_wanted_from", String(40)),
 )
 Index("ix_reviews_work", reviews.c.work_id)
+Index("ix_reviews_remind_at", reviews.c.remind_at)
 
 verdicts = Table(
     "verdicts",

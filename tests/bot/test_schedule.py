@@ -53,3 +53,24 @@ async def test_each_tidying_is_counted_with_how_it_went(tmp_path: Path) -> None:
         return metrics.registry.get_sample_value("countersign_sweeps_total", labels)
 
     assert (counted("failed"), counted("ok")) == (1, 1)
+
+
+async def test_a_look_at_what_waits_is_counted_and_its_trouble_is_left_to_the_next_minute(tmp_path: Path) -> None:
+    metrics, found = Metrics(), [3, None, 0]
+
+    async def look() -> int:
+        told = found.pop(0)
+        if told is None:
+            raise ConnectionError
+        return told
+
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'inbox.db'}") as storage:
+        ticks = Ticks(storage, lambda: NOW, look=look, metrics=metrics)
+        for _ in range(3):
+            await ticks.look()
+
+    def counted(outcome: str) -> float | None:
+        labels = {"name": "reviews", "outcome": outcome}
+        return metrics.registry.get_sample_value("countersign_sweeps_total", labels)
+
+    assert (counted("failed"), counted("ok")) == (1, 2)
