@@ -19,6 +19,7 @@ from bot import parts
 from bot.distributed import Distributed
 from bot.fence import Displaced
 from bot.glance import Glance
+from bot.held import Held
 from bot.intake import Intake, Tools
 from bot.metrics import Metrics
 from bot.models.assigned import AssignedModels
@@ -161,7 +162,16 @@ class Countersign(Parts):
         if self.storage.is_sqlite:
             return Embedded(storage=self.storage, perform=self._perform, now=utc_now)
         url = self.storage.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        courier = Distributed(url=url, storage=self.storage, now=utc_now, shares=self._pace.share, metrics=self.metrics)
+        self._held = Held(self.storage)
+        courier = Distributed(
+            url=url,
+            storage=self.storage,
+            now=utc_now,
+            shares=self._pace.share,
+            stop=self._held.stop,
+            attends=self.role is not Role.INTAKE,
+            metrics=self.metrics,
+        )
         await self._exit.enter_async_context(courier)
         self.storage.carry = courier.carry
         return courier
@@ -188,10 +198,14 @@ class Countersign(Parts):
                     Subject.LANE: self.chat.attend,
                 }
                 self._beside("queue", courier.serve(attendants))
+                self._beside("held", self._held.watch())
                 self._exit.enter_context(Ticks(self.storage, utc_now, metrics=self.metrics))
 
     async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand
-        await perform_in_order(work_id, storage=self.storage, perform=self._perform, now=utc_now)
+        async def held(run: Run) -> None:
+            await self._held.perform(run, self._perform)
+
+        await perform_in_order(work_id, storage=self.storage, perform=held, now=utc_now)
 
     def _receive(self, client: AsyncWebClient, who: dict[str, str], lookup: Lookup) -> None:
         """Open the doors: Socket Mode when there is an app token, and HTTP when there is a port."""
@@ -304,7 +318,7 @@ class Countersign(Parts):
         await self._step("the doors", self._end("socket", "http", "repair", "inbox", "stack"), deadline, keep=5 / 6)
         drain = max(0.0, deadline - asyncio.get_running_loop().time() - parts.STOP_SECONDS * 7 / 18)
         await self._step("the runs", self.courier.drain(drain), deadline, keep=13 / 36)
-        await self._step("the queue", self._end("queue"), deadline, keep=11 / 36)
+        await self._step("the queue", self._end("queue", "held"), deadline, keep=11 / 36)
         await self._step("the last words", self.chat.settled(), deadline, keep=3 / 36)
         await self._step("the outbox", self._end("outbox"), deadline, keep=2 / 36)
         if self._failed is not None and not self._failed.done():

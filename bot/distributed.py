@@ -24,6 +24,7 @@ from procrastinate.tasks import Task
 from bot.fence import Displaced, fenced
 from bot.later import Later
 from bot.metrics import Metrics
+from bot.steady import SteadyManager
 from handlers.ports import Clock
 from storage.crashpoints import crashpoint
 from storage.database import CONNECT, Database, Saved
@@ -39,9 +40,26 @@ LOST = 3 * HEARTBEAT
 _SIDE_BY_SIDE = {Subject.LINE: 32, Subject.WORK: 1_000, Subject.LANE: 1_000}
 _GRACE = 3.0  # seconds for what is under way when we must stop; with the last beat before it still less than LOST
 _POLL = 1.0
+_NEVER = 86_400.0  # no job is ever aborted: a run is stopped by its state
+_CONNECTIONS = 6
 _TROUBLE_SECONDS = 2.0
 _OVERDUE = timedelta(seconds=20)
 _STILL_OPEN = (Status.TODO, Status.DOING)
+
+# Those that wait behind others of their lock, or for their time: nobody begins one while its row is held.
+_WAITING = """
+    SELECT job.lock FROM procrastinate_jobs AS job
+    WHERE job.status = 'todo' AND job.lock = ANY(%(locks)s) AND (
+        job.scheduled_at > now() OR EXISTS (
+            SELECT 1 FROM procrastinate_jobs AS first
+            WHERE first.lock = job.lock AND (
+                first.status = 'doing' OR first.status = 'todo'
+                AND (first.priority > job.priority OR first.priority = job.priority AND first.id < job.id)
+            )
+        )
+    )
+    FOR KEY SHARE OF job SKIP LOCKED
+"""
 
 Attend = Callable[[str, bool], Awaitable[None]]
 """Attend to what stands under a key; True: whoever did so before may have died in the middle."""
@@ -53,6 +71,8 @@ class Distributed:
     Args:
         url: the database as psycopg has it.
         shares: told how many processes attend, whenever that changes.
+        stop: stops a run that is under way here; those of other processes see by themselves that it was cancelled.
+        attends: whether this process attends to errands, or only hands them on.
         metrics: what the sweeps are counted in.
     """
 
@@ -63,17 +83,21 @@ class Distributed:
         storage: Database,
         now: Clock,
         shares: Callable[[int], None],
+        stop: Callable[[Run], None] = lambda _: None,
+        attends: bool = True,
         metrics: Metrics | None = None,
     ) -> None:
-        self._storage, self._now, self._shares = storage, now, shares
+        self._storage, self._now, self._shares, self._stop = storage, now, shares, stop
         self._metrics = metrics or Metrics()
         self._attendants: Mapping[Subject, Attend] = {}
-        self._app = App(connector=PsycopgConnector(conninfo=url, kwargs=CONNECT, min_size=1, max_size=8, timeout=10.0))
-        self._task: Task[Any, Any, Any] = self._app.task(name="attend", pass_context=True)(self._attend)
+        most = _CONNECTIONS if attends else 1
+        self._use(
+            App(connector=PsycopgConnector(conninfo=url, kwargs=CONNECT, min_size=1, max_size=most, timeout=10.0))
+        )
         self._exit = AsyncExitStack()
         self._is_out_of_reach = False
-        self._ended: set[int] = set()
-        self._ended_before: set[int] = set()
+        self._attending: set[int] = set()
+        self._idle_before: set[int] = set()
         logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells each job in three lines
 
     async def __aenter__(self) -> Self:
@@ -83,19 +107,30 @@ class Distributed:
     async def __aexit__(self, *_: object) -> None:
         await self._exit.aclose()
 
+    def _use(self, app: App) -> None:
+        self._app = app
+        self._task: Task[Any, Any, Any] = app.task(name="attend", pass_context=True)(self._attend)
+        self._manager = app.job_manager = SteadyManager(app.connector, self._out_of_reach)
+
     # Handing on
 
     async def carry(self, saved: Saved) -> None:
-        """Put a transaction's errands in line, in that transaction."""
+        """Put a transaction's errands in line, in that transaction, but for those that somebody will come for anyway.
+
+        Who waits behind another is not begun before we commit, for we hold its row, and then sees what we leave. One
+        that has a time of its own is always put in line.
+        """
+        connection = await saved.driver()
         jobs = [self._job(errand) for errand in saved.errands]
-        await self._app.job_manager.batch_defer_jobs_async(jobs=jobs, connection=await saved.driver())
+        locks = [job.lock for job in jobs if job.scheduled_at is None]
+        found = await self._app.connector.execute_query_all_async_with_connection(connection, _WAITING, locks=locks)
+        waiting = {row["lock"] for row in found}
+        if left := [job for job in jobs if job.scheduled_at is not None or job.lock not in waiting]:
+            await self._app.job_manager.batch_defer_jobs_async(jobs=left, connection=connection)
 
     async def abort(self, run: Run) -> None:
-        """Stop a call under way, in whichever process it is; the run's state says already why."""
-        lock = f"{Subject.WORK}:{run.work_id}"
-        for job in await self._app.job_manager.list_jobs_async(lock=lock, status=Status.DOING.value):
-            assert job.id is not None
-            await self._app.job_manager.cancel_job_by_id_async(job.id, abort=True)
+        """Stop a call under way, at once if it is here; elsewhere the run's state is seen within a second."""
+        self._stop(run)
 
     async def _put(self, errands: Iterable[Errand], *, doubt: bool) -> None:
         jobs = [self._job(errand, doubt=doubt) for errand in errands]
@@ -117,20 +152,26 @@ class Distributed:
     async def serve(self, attendants: Mapping[Subject, Attend]) -> None:
         """Attend to errands until cancelled; what is under way then has a few seconds, and is put in line again."""
         self._attendants = attendants
+        async with asyncio.TaskGroup() as beside:
+            for subject, room in _SIDE_BY_SIDE.items():
+                beside.create_task(self._kept_up(lambda subject=subject, room=room: self._work(subject, room)))  # type: ignore[misc]
+            beside.create_task(self._kept_up(self._look_after_others))
+
+    async def _kept_up(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Begin one part anew whenever trouble that passes has ended it; the others go on meanwhile."""
         while True:
             try:
-                async with asyncio.TaskGroup() as beside:
-                    for subject, room in _SIDE_BY_SIDE.items():
-                        beside.create_task(self._work(subject, room))
-                    beside.create_task(self._look_after_others())
-            except* Exception as trouble:  # noqa: BLE001  what does not pass is raised again
-                if lasting := trouble.split(_passes)[1]:
-                    raise lasting from None
-                if not self._is_out_of_reach:
-                    cause = repr(trouble.exceptions[0])[:200]
-                    log.error("the queue is out of reach; trying again", cause=cause)  # noqa: TRY400  in one line
-                self._is_out_of_reach = True
+                await part()
+            except Exception as problem:
+                if not _passes(problem):
+                    raise
+                self._out_of_reach(problem)
             await asyncio.sleep(_TROUBLE_SECONDS)
+
+    def _out_of_reach(self, problem: Exception) -> None:
+        if not self._is_out_of_reach:
+            log.error("the queue is out of reach; trying again", cause=repr(problem)[:200])
+        self._is_out_of_reach = True
 
     async def drain(self, seconds: float) -> None:
         """Nothing: what is under way has its time when `serve` is cancelled."""
@@ -143,7 +184,7 @@ class Distributed:
             delete_jobs="always",
             install_signal_handlers=False,
             fetch_job_polling_interval=_POLL,
-            abort_job_polling_interval=_POLL,
+            abort_job_polling_interval=_NEVER,
             shutdown_graceful_timeout=_GRACE,
             update_heartbeat_interval=HEARTBEAT,
             stalled_worker_timeout=LOST,
@@ -154,6 +195,7 @@ class Distributed:
         """One job. Whatever keeps it from its end, the errand is in line again."""
         errand, job_id = Errand(Subject(subject), key), context.job.id
         assert job_id is not None
+        self._attending.add(job_id)
         try:
             with fenced(lambda: self._is_still_ours(job_id)):
                 await self._attendants[errand.subject](key, doubt)
@@ -169,7 +211,7 @@ class Distributed:
             await asyncio.sleep(_TROUBLE_SECONDS)  # here, for a time that another clock has to reach might be far off
             await self._again(errand)
         finally:
-            self._ended.add(job_id)
+            self._attending.discard(job_id)
 
     async def _is_still_ours(self, job_id: int) -> bool:
         try:
@@ -190,7 +232,7 @@ class Distributed:
         swept_at = -math.inf
         while True:
             await self._counted("rescue", self._rescue())
-            await self._counted("leftovers", self._renew_what_ended_unseen())
+            await self._counted("leftovers", self._renew_what_nobody_does())
             self._shares(await self._processes())
             if self._is_out_of_reach:
                 self._is_out_of_reach = False
@@ -229,19 +271,22 @@ class Distributed:
         except ConnectorException as problem:
             log.info("somebody else took it over", job=job.lock, cause=type(problem).__name__)
 
-    async def _renew_what_ended_unseen(self) -> int:
-        """Put in line anew what ended here while the database was away; it would count as attended to for ever.
+    async def _renew_what_nobody_does(self) -> int:
+        """Put in line anew what counts as attended to here and is not: its end, or its beginning, was not heard of.
 
-        Looked at one turn later, since a job is told as ended only after it has.
+        Only what was so one turn ago, too, since a job is told as ended only after it has.
         """
-        left: list[Job] = []
-        if self._ended_before:
-            doing = await self._app.job_manager.list_jobs_async(status=Status.DOING.value)
-            left = [job for job in doing if job.id in self._ended_before]
-            for job in left:
-                log.warning("an errand ended while the database was away", job=job.lock)
-                await self._renew(job)
-        self._ended_before, self._ended = self._ended, set()
+        idle = {
+            job.id: job
+            for worker_id in tuple(self._manager.workers)
+            for job in await self._manager.list_jobs_async(worker_id=worker_id, status=Status.DOING.value)
+            if job.id is not None and job.id not in self._attending
+        }
+        left = [job for job_id, job in idle.items() if job_id in self._idle_before]
+        for job in left:
+            log.warning("an errand that nobody attends to counted as begun", job=job.lock)
+            await self._renew(job)
+        self._idle_before = set(idle)
         return len(left)
 
     async def _processes(self) -> int:
@@ -252,18 +297,28 @@ class Distributed:
         return max(1, round(int(counted["workers"]) / len(_SIDE_BY_SIDE)))
 
     async def reconcile(self) -> int:
-        """Put in line what the tables say is undone and no job carries; return how much that was."""
+        """Put in line what the tables say is undone and no job carries; return how much that was.
+
+        The two cannot be seen at one moment, so what seems lost has to seem so twice.
+        """
+        lost = await self._uncarried()
+        if lost:
+            again = set(await self._uncarried())
+            lost = [errand for errand in lost if errand in again]
+        if lost:
+            log.warning("errands that nobody carried are in line again", count=len(lost))
+            await self._put(lost, doubt=True)
+        return len(lost)
+
+    async def _uncarried(self) -> list[Errand]:
+        """What is undone, and then, of that, what has no job by now."""
+        undone = await undone_errands(self._storage, before=self._now() - _OVERDUE)
         carried = {
             job.lock
             for status in _STILL_OPEN
             for job in await self._app.job_manager.list_jobs_async(status=status.value)
         }
-        undone = await undone_errands(self._storage, before=self._now() - _OVERDUE)
-        lost = [errand for errand in undone if f"{errand.subject}:{errand.key}" not in carried]
-        if lost:
-            log.warning("errands that nobody carried are in line again", count=len(lost))
-            await self._put(lost, doubt=True)
-        return len(lost)
+        return [errand for errand in undone if f"{errand.subject}:{errand.key}" not in carried]
 
 
 async def undone_errands(storage: Database, *, before: datetime) -> list[Errand]:

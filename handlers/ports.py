@@ -62,6 +62,7 @@ class Assignment:
     timeout_seconds: float
     stage: str = ""
     run_id: str = ""
+    epoch: int = 0
     host_concurrency: int | None = None
 
     @property

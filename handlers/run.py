@@ -218,6 +218,7 @@ async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, mode
                 timeout_seconds=rules.timeout_seconds,
                 stage=decided.stage,
                 run_id=run.id,
+                epoch=run.epoch,
                 host_concurrency=None if host is None else host.concurrency,
             )
             answer = await models.ask(assignment, prompt)

@@ -45,7 +45,10 @@ _HELD = update(_runs).where(
     _runs.c.id == bindparam("run"), _runs.c.epoch == bindparam("held"), _runs.c.state == RunState.RUNNING
 )
 _LEAVE = _HELD.returning(_runs)
-_GET_UP = update(_runs).where(_runs.c.id == bindparam("run")).values(is_seated=False)
+_GET_UP = (
+    update(_runs).where(_runs.c.id == bindparam("run"), _runs.c.epoch == bindparam("held")).values(is_seated=False)
+)
+_STILL_OURS = (RunState.RUNNING, RunState.ANSWERED, RunState.FAILED, RunState.REFUSED)  # who ended them may not be done
 _CONTEXT = select(_contexts).where(_contexts.c.run_id == bindparam("run"))
 _ASKED_ANEW = update(_contexts).where(_contexts.c.run_id == bindparam("run"))
 _NEXT_IN_LINE = (
@@ -143,6 +146,16 @@ class Runs:
         self._errands.update((Errand(Subject.WORK, row.work_id), None) for row in rows)
         return [row.id for row in rows]
 
+    async def lost(self, held: Collection[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Which of these runs, held under an epoch, were cancelled or are somebody else's by now."""
+        ids = {run_id for run_id, _ in held}
+        rows = await self._connection.execute(
+            select(_runs.c.id, _runs.c.epoch, _runs.c.state).where(_runs.c.id.in_(ids))
+        )
+        now = {row.id: (row.epoch, RunState(row.state)) for row in rows}
+        kept = {(run_id, epoch) for run_id, (epoch, state) in now.items() if state in _STILL_OURS}
+        return [one for one in held if one not in kept]
+
     async def works_with_open_runs(self) -> list[str]:
         """Ids of works in which a run waits or is under way."""
         found = select(_runs.c.work_id).where(_IS_OPEN).distinct().order_by(_runs.c.work_id)
@@ -160,16 +173,18 @@ class Runs:
         at_model, at_host = rows.one()
         return bool(at_model < most and (most_at_host is None or at_host < most_at_host))
 
-    async def sit_down(self, run_id: str, *, seat: str, most: int, host: str, most_at_host: int | None) -> bool:
-        """Give a running run a place at a model and its host; False while there is none."""
+    async def sit_down(
+        self, run_id: str, *, epoch: int, seat: str, most: int, host: str, most_at_host: int | None
+    ) -> bool | None:
+        """Give a running run a place at a model and its host; False while there is none, None if it is not ours."""
         is_free = await self.has_room(run_id, seat, most, host, most_at_host)
-        change = update(_runs).where(_runs.c.id == run_id, _runs.c.state == RunState.RUNNING)
-        done = await self._connection.execute(change.values(seat=seat, seat_host=host, is_seated=is_free))
-        return is_free or done.rowcount == 0  # whose run is over needs no place: it finds that out when it ends
+        change = _HELD.values(seat=seat, seat_host=host, is_seated=is_free)
+        done = await self._connection.execute(change, {"run": run_id, "held": epoch})
+        return is_free if done.rowcount else None
 
-    async def get_up(self, run_id: str) -> None:
-        """A run has its answer, or none; its place is free."""
-        await self._connection.execute(_GET_UP, {"run": run_id})
+    async def get_up(self, run_id: str, *, epoch: int) -> None:
+        """A run has its answer, or none; its place is free, unless somebody else sits there for it by now."""
+        await self._connection.execute(_GET_UP, {"run": run_id, "held": epoch})
 
     async def keep_context(self, context: StoredContext) -> None:
         """Remember what the model is about to see; the last attempt's is what counts."""

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 
 from handlers.ports import Assignment, Sleep
+from handlers.result import NotOurs
 from storage.database import Database
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,7 @@ class SharedSeats:
 
     @asynccontextmanager
     async def within(self, assignment: Assignment) -> AsyncIterator[None]:
+        """Raises NotOurs instead of waiting once the run is cancelled or somebody else's."""
         pause = _FIRST_LOOK
         while not await self._sits_down(assignment):
             await self._sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  so that not all look at once
@@ -43,14 +45,18 @@ class SharedSeats:
             if not await saved.runs.has_room(assignment.run_id, *limits):
                 return False  # who waits looks, and does not keep writers waiting
         async with self._storage.transaction() as saved:
-            return await saved.runs.sit_down(
+            sits = await saved.runs.sit_down(
                 assignment.run_id,
+                epoch=assignment.epoch,
                 seat=assignment.key,
                 most=assignment.model.concurrency,
                 host=assignment.model.host,
                 most_at_host=assignment.host_concurrency,
             )
+        if sits is None:
+            raise NotOurs
+        return sits
 
     async def _gets_up(self, assignment: Assignment) -> None:
         async with self._storage.transaction(alone=False) as saved:
-            await saved.runs.get_up(assignment.run_id)
+            await saved.runs.get_up(assignment.run_id, epoch=assignment.epoch)

@@ -120,7 +120,7 @@ async def test_one_at_a_time_attends_to_a_thing_whichever_process_it_is(url: str
         await asyncio.sleep(0.5)
         assert len(attended.came) == 2
         attended.hold.set()
-        await attended.until(8)
+        await attended.until(4)
     assert attended.most == {(LINE, "a"): 1, (LINE, "b"): 1}
 
 
@@ -266,25 +266,177 @@ async def test_what_nobody_carries_is_found_in_the_tables(url: str) -> None:
         assert await courier.reconcile() == 0
 
 
-async def test_a_run_is_aborted_in_whichever_process_it_is(url: str) -> None:
-    attended, broken_off = Attended(), asyncio.Event()
+async def test_what_comes_while_a_line_waits_leaves_no_heap_of_jobs_and_is_attended_to(url: str) -> None:
+    """Six hundred letters: while one is attended to, and while it is put off."""
+    attended, seen = Attended(), asyncio.Event()
+    letters = [letter(f"l-{number}", line="a") for number in range(600)]
+    unread: set[str] = set()
+
+    async def attends(key: str, doubt: bool) -> None:  # noqa: FBT001
+        await attended.of(LINE)(key, doubt)
+        async with storage.reading() as saved:
+            unread.update(row.key for row in await saved.connection.exec_driver_sql("SELECT key FROM inbox"))
+        if len(unread) == 600:
+            seen.set()
+        elif not seen.is_set():
+            raise Later(3.0)
+
+    async with process(url) as (storage, courier):
+        task = asyncio.create_task(courier.serve({LINE: attends, WORK: nothing, LANE: nothing}))
+        await keep(storage, letters[0])
+        await attended.until(1)
+        for one in letters[1:200]:
+            await keep(storage, one)
+        assert len(await jobs(storage)) <= 3
+        attended.hold.set()
+        while not any(job["args"]["doubt"] for job in await jobs(storage)):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        for one in letters[200:]:
+            await keep(storage, one)
+        assert len(await jobs(storage)) <= 4
+        await asyncio.wait_for(seen.wait(), 30)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_who_relies_on_a_job_that_waits_keeps_it_waiting_until_what_it_leaves_can_be_seen(url: str) -> None:
+    attended, found = Attended(), asyncio.Event()
+
+    async def attends(key: str, doubt: bool) -> None:  # noqa: FBT001
+        async with storage.reading() as saved:
+            if await saved.inbox.get("third"):
+                found.set()
+        await attended.of(LINE)(key, doubt)
+
+    async with process(url) as (storage, courier):
+        task = asyncio.create_task(courier.serve({LINE: attends, WORK: nothing, LANE: nothing}))
+        await keep(storage, letter("first", line="a"))
+        await attended.until(1)
+        await keep(storage, letter("second", line="a"))
+        async with storage.transaction() as saved:
+            await saved.inbox.put(letter("third", line="a"))
+            await courier.carry(saved)
+            saved.errands.clear()
+            attended.hold.set()
+            await asyncio.sleep(2.0)  # the first job ends, and the second could begin
+        assert len(await jobs(storage)) == 1
+        await asyncio.wait_for(found.wait(), 10)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_part_that_breaks_begins_anew_and_the_others_go_on(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "_TROUBLE_SECONDS", 0.1)
+    attended, called_off, swept = Attended(), asyncio.Event(), 0
 
     async def performs(key: str, doubt: bool) -> None:  # noqa: FBT001
         try:
             await attended.of(WORK)(key, doubt)
         except asyncio.CancelledError:
-            broken_off.set()
+            called_off.set()
             raise
 
-    async with process(url) as (storage, one), process(url) as (_, other):
-        task = asyncio.create_task(one.serve({LINE: nothing, WORK: performs, LANE: nothing}))
+    async def breaks() -> int:
+        nonlocal swept
+        swept += 1
+        raise ConnectionError
+
+    async with process(url) as (storage, courier):
+        monkeypatch.setattr(distributed, "_GRACE", 0.1)
+        monkeypatch.setattr(courier, "_rescue", breaks)
+        task = asyncio.create_task(courier.serve({LINE: nothing, WORK: performs, LANE: nothing}))
         await keep(storage, work(), run())
         await attended.until(1)
-        await other.abort(run())
-        await asyncio.wait_for(broken_off.wait(), 10)
+        while swept < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        assert not called_off.is_set()
+        assert len(attended.came) == 1
         attended.hold.set()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_call_under_way_outlives_the_loss_of_every_connection(
+    postgres: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "_GRACE", 0.1)
+    monkeypatch.setattr(distributed, "HEARTBEAT", 0.3)
+    attended, called_off, ended = Attended(), asyncio.Event(), asyncio.Event()
+
+    async def performs(key: str, doubt: bool) -> None:  # noqa: FBT001
+        try:
+            await attended.of(WORK)(key, doubt)
+            ended.set()
+        except asyncio.CancelledError:
+            called_off.set()
+            raise
+
+    async with process(url) as (storage, courier):
+        task = asyncio.create_task(courier.serve({LINE: nothing, WORK: performs, LANE: nothing}))
+        await keep(storage, work(), run())
+        await attended.until(1)
+        for _ in range(3):
+            with postgres.connect("postgres") as admin:
+                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+            await asyncio.sleep(0.7)
+        assert not called_off.is_set()
+        assert len(attended.came) == 1
+        attended.hold.set()
+        await asyncio.wait_for(ended.wait(), 10)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_job_whose_beginning_was_not_heard_of_is_begun_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "HEARTBEAT", 0.2)
+    attended = Attended()
+    attended.hold.set()
+    async with process(url) as (storage, courier):
+        fetch, lost = courier._app.job_manager.fetch_job, asyncio.Event()
+
+        async def loses_one(queues: Any, worker_id: int) -> Any:
+            job = await fetch(queues=queues, worker_id=worker_id)
+            if job is not None and not lost.is_set():
+                lost.set()
+                return None
+            return job
+
+        monkeypatch.setattr(courier._app.job_manager, "fetch_job", loses_one)
+        async with serving(courier, attended):
+            await keep(storage, letter(line="a"))
+            await asyncio.wait_for(lost.wait(), 10)
+            await attended.until(1)
+    assert attended.came == [(LINE, "a", True)]
+
+
+@pytest.mark.parametrize("when", ["before the tables are read", "after that"])
+async def test_what_comes_or_goes_while_the_tables_are_read_is_not_taken_for_lost(
+    url: str, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    async with process(url) as (storage, courier):
+        await keep(storage, work(), run())
+        looks = distributed.undone_errands
+        names = iter(range(100))
+
+        async def in_between() -> None:
+            """Another work comes, and the one there was is done with its job."""
+            number = next(names)
+            await keep(storage, work(f"w-{number}", thread_ts=str(number)), run(f"r-{number}", of=f"w-{number}"))
+            before = "w-palombia" if not number else f"w-{number - 1}"
+            async with storage.engine.begin() as connection:
+                await connection.exec_driver_sql(f"UPDATE runs SET state = 'answered' WHERE work_id = '{before}'")
+                await connection.exec_driver_sql(f"DELETE FROM procrastinate_jobs WHERE lock = 'work:{before}'")
+
+        async def looks_slowly(*given: Any, **more: Any) -> list[Errand]:
+            if when.startswith("before"):
+                await in_between()
+            found = await looks(*given, **more)
+            if when.startswith("after"):
+                await in_between()
+            return found
+
+        monkeypatch.setattr(distributed, "undone_errands", looks_slowly)
+        assert await courier.reconcile() == 0
 
 
 async def test_the_database_may_go_and_come_back(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from bot.models.gate import LocalSeats
 from bot.models.shared_seats import SharedSeats
 from handlers.ports import Assignment, Seats
+from handlers.result import NotOurs
 from handlers.stack import Model
 from storage.database import Database
 from storage.records import RunState
@@ -73,7 +75,7 @@ async def test_the_place_of_a_run_whose_process_died_is_free_once_the_run_waits_
     await running(database, "a", "b", "c", "d")
     for name in "abc":
         async with database.transaction() as saved:
-            assert await saved.runs.sit_down(name, seat="quick", most=3, host="h", most_at_host=None)
+            assert await saved.runs.sit_down(name, epoch=0, seat="quick", most=3, host="h", most_at_host=None)
     waiting = asyncio.create_task(Room().visit(SharedSeats(database), assignment("d")))
     await asyncio.sleep(0.3)
     assert not waiting.done()
@@ -99,3 +101,38 @@ async def test_who_is_called_off_leaves_no_place_behind(database: Database) -> N
     async with database.reading() as saved:
         found = await saved.connection.exec_driver_sql("SELECT count(*) FROM runs WHERE is_seated")
         assert found.scalar() == 0
+
+
+async def test_who_stood_still_cannot_free_the_place_of_a_successor(database: Database) -> None:
+    """It sat down under an epoch that is over, and gets up when it moves again."""
+    await running(database, "a")
+    inside, moves = asyncio.Event(), asyncio.Event()
+
+    async def stands_still() -> None:
+        async with SharedSeats(database).within(assignment("a")):
+            inside.set()
+            await moves.wait()
+
+    frozen = asyncio.create_task(stands_still())
+    await inside.wait()
+    async with database.transaction() as saved:
+        await saved.runs.back_in_line(only="a")
+        begun = await saved.runs.begin("a", at=NOW)
+    assert begun is not None
+    async with SharedSeats(database).within(replace(assignment("a"), epoch=begun.epoch)):
+        moves.set()
+        await frozen
+        async with database.reading() as saved:
+            found = await saved.connection.exec_driver_sql("SELECT is_seated FROM runs")
+            assert found.scalar() is True
+
+
+async def test_who_lost_the_run_gets_no_place_and_asks_nobody(database: Database) -> None:
+    await running(database, "a", "b")
+    async with database.transaction() as saved:
+        await saved.runs.back_in_line(only="a")
+        await saved.runs.begin("a", at=NOW)
+        await saved.runs.cancel("b", by="U0SPIROU", at=NOW)
+    for name in "ab":
+        with pytest.raises(NotOurs):
+            await Room().visit(SharedSeats(database), assignment(name))

@@ -24,6 +24,10 @@ Row = dict[str, Any]
 _OPEN = ("todo", "doing")
 
 
+class _NoSuchWorker(Exception):  # noqa: N818  reads as a fact
+    sqlstate = "23503"
+
+
 class Jobs:
     """The tables, and who listens."""
 
@@ -34,7 +38,8 @@ class Jobs:
         self.listeners: list[tuple[Process | None, Any, frozenset[str]]] = []
         self._jobs, self._workers = count(1), count(1)
         self.deferred: list[Row] = []
-        """In the transaction under way."""
+        self.held: set[int] = set()
+        """In the transaction under way: what it puts in line, and what nobody begins until it ends."""
 
     def defer(self, jobs: Iterable[JobToDefer]) -> list[Row]:
         return [
@@ -62,10 +67,26 @@ class Jobs:
 
     def committed(self) -> None:
         made, self.deferred = self.deferred, []
+        self.held.clear()
         self.keep(made)
 
     def rolled_back(self) -> None:
         self.deferred = []
+        self.held.clear()
+
+    def hold_waiting(self, locks: Iterable[str]) -> list[Row]:
+        """What waits behind another of its lock, or for its time."""
+        wanted, waiting = set(locks), []
+        taken: set[str] = {row["lock"] for row in self.rows.values() if row["status"] == "doing"}
+        for row in sorted(self.rows.values(), key=lambda row: (-row["priority"], row["id"])):
+            if row["status"] != "todo" or row["lock"] not in wanted:
+                continue
+            is_due = row["scheduled_at"] is None or row["scheduled_at"] <= self.now()
+            if row["lock"] in taken or not is_due:
+                self.held.add(row["id"])
+                waiting.append({"lock": row["lock"]})
+            taken.add(row["lock"])
+        return waiting
 
     def tell(self, queue: str, notification: Row) -> None:
         for process, hear, queues in self.listeners:
@@ -74,14 +95,14 @@ class Jobs:
 
     def fetch(self, queues: Iterable[str] | None, worker_id: int) -> Row | None:
         if worker_id not in self.beats:
-            raise exceptions.ConnectorException("the worker is not known any more")
+            raise exceptions.ConnectorException("the worker is not known any more") from _NoSuchWorker()
         taken: set[str] = {row["lock"] for row in self.rows.values() if row["status"] == "doing"}
         wanted = None if queues is None else list(queues)
         for row in sorted(self.rows.values(), key=lambda row: (-row["priority"], row["id"])):
             if row["status"] != "todo" or row["lock"] in taken:
                 continue
             is_due = row["scheduled_at"] is None or row["scheduled_at"] <= self.now()
-            if is_due and (wanted is None or row["queue_name"] in wanted):
+            if is_due and row["id"] not in self.held and (wanted is None or row["queue_name"] in wanted):
                 row |= {"status": "doing", "worker_id": worker_id}
                 return row
             taken.add(row["lock"])  # those behind it wait for it, whatever it waits for
@@ -133,6 +154,8 @@ class Connector(InMemoryConnector):
         return dict(await self.generic_execute(query, "one", **arguments))
 
     async def execute_query_all_async_with_connection(self, connection: Any, query: str, **arguments: Any) -> list[Row]:  # noqa: ARG002
+        if query not in self.reverse_queries:  # the program's own, about what waits
+            return self._shared.hold_waiting(arguments["locks"])
         assert self.reverse_queries[query] == "defer_jobs"
         made = self._shared.defer(arguments["jobs"])
         self._shared.deferred += made

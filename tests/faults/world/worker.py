@@ -15,6 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app import cut
 from bot.distributed import Distributed
+from bot.held import Held
 from bot.intake import Intake, Tools
 from bot.queue import Embedded, perform_in_order
 from bot.slack.chat import Chat
@@ -152,9 +153,15 @@ class Distributing(Worker):
     shares_commits = False
 
     def courier(self) -> Distributed:
-        made = Distributed(url="postgresql://nowhere", storage=self.storage, now=self.now, shares=lambda _: None)
-        made._app = App(connector=Connector(self._world.jobs, self._world.disk.pause))
-        made._task = made._app.task(name="attend", pass_context=True)(made._attend)
+        self._held = Held(self.storage)
+        made = Distributed(
+            url="postgresql://nowhere",
+            storage=self.storage,
+            now=self.now,
+            shares=lambda _: None,
+            stop=self._held.stop,
+        )
+        made._use(App(connector=Connector(self._world.jobs, self._world.disk.pause)))
         self.storage.carry = made.carry
         return made
 
@@ -165,9 +172,13 @@ class Distributing(Worker):
             Subject.LANE: self.chat.attend,
         }
         self._beside("queue", courier.serve(attendants))
+        self._beside("held", self._held.watch())
 
     async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  as the courier calls it
-        await perform_in_order(work_id, storage=self.storage, perform=self._perform, now=self.now)
+        async def held(run: Run) -> None:
+            await self._held.perform(run, self._perform)
+
+        await perform_in_order(work_id, storage=self.storage, perform=held, now=self.now)
 
 
 async def _tick(*wakes: Callable[[], None]) -> None:
