@@ -47,6 +47,7 @@ from handlers.result import NotOurs
 from handlers.review import meaning
 from handlers.run import run_broke, run_stage
 from handlers.stack import Stack
+from handlers.waiting import look_at_what_waits
 from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.errands import Subject
@@ -190,7 +191,9 @@ class Countersign(Parts):
                 self._beside("outbox", self.chat.deliver())
                 self._beside("queue", courier.serve())
                 self._beside("inbox", self.intake.run())
-                self._exit.enter_context(Ticks(self.storage, utc_now, *wakes.values(), metrics=self.metrics))
+                self._exit.enter_context(
+                    Ticks(self.storage, utc_now, *wakes.values(), look=self.look_at_what_waits, metrics=self.metrics)
+                )
             case Distributed() as courier:
                 attendants = {
                     Subject.LINE: self.intake.attend,
@@ -199,7 +202,13 @@ class Countersign(Parts):
                 }
                 self._beside("queue", courier.serve(attendants))
                 self._beside("held", self._held.watch())
-                self._exit.enter_context(Ticks(self.storage, utc_now, metrics=self.metrics))
+                self._exit.enter_context(
+                    Ticks(self.storage, utc_now, look=self.look_at_what_waits, metrics=self.metrics)
+                )
+
+    async def look_at_what_waits(self) -> int:
+        """Remind reviewers, bring in their backup, let reviews expire; in any process, any number of times."""
+        return await look_at_what_waits(storage=self.storage, stack=self.live.stack, now=utc_now)
 
     async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand
         async def held(run: Run) -> None:
