@@ -17,6 +17,7 @@ _CLOSE = text("""
     INSERT INTO paces AS pace (name, free_at) VALUES (:name, clock_timestamp() + :closed)
     ON CONFLICT (name) DO UPDATE SET free_at = GREATEST(pace.free_at, clock_timestamp() + :closed)
 """)
+_SHUT_FOR = text("SELECT EXTRACT(EPOCH FROM free_at - clock_timestamp()) FROM paces WHERE name = :name")
 
 
 class Paces:
@@ -33,6 +34,16 @@ class Paces:
         return max(0.0, float(wait))
 
     async def close(self, name: str, *, seconds: float, apart: float, burst: int) -> None:
-        """Nobody's turn comes for so many seconds, and then nothing is saved up."""
+        """Nobody's turn comes for so many seconds, and then nothing is saved up; who has a turn asks `shut_for`."""
         closed = timedelta(seconds=seconds + apart * (burst - 1))
         await self._connection.execute(_CLOSE, {"name": name, "closed": closed})
+        await self._connection.execute(_CLOSE, {"name": _shut(name), "closed": timedelta(seconds=seconds)})
+
+    async def shut_for(self, name: str) -> float:
+        """For how many seconds yet nobody's turn comes, whatever was given out before."""
+        left = (await self._connection.execute(_SHUT_FOR, {"name": _shut(name)})).scalar()
+        return max(0.0, float(left or 0))
+
+
+def _shut(name: str) -> str:
+    return f"shut {name}"

@@ -6,9 +6,15 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from bot.slack.pace import LIMITS, PER_CHANNEL, Limit, Pace
-from storage.database import Database
+import structlog
 
+from bot.slack.pace import LIMITS, PER_CHANNEL, Limit, Pace
+from storage.database import Database, Saved
+from storage.trouble import is_trouble
+
+log = structlog.get_logger(__name__)
+
+_Closed = tuple[Limit, float]  # until when, by our clock
 _TOGETHER = frozenset({"chat.postMessage", "chat.update"})
 """What is owed and so has to wait. Of all else each process takes its share of the limit."""
 
@@ -20,7 +26,8 @@ class SharedPace(Pace):
         super().__init__(**given)
         self._storage = storage
         self._lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._closed: dict[str, tuple[Limit, float]] = {}
+        self._closed: dict[str, _Closed] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def turn(self, method: str, channel: str = "") -> bool:
         if method not in _TOGETHER:
@@ -30,10 +37,12 @@ class SharedPace(Pace):
             for name, limit in _limits(method, channel):
                 waited = waited or self._lines[name].locked()
                 async with self._lines[name]:
-                    wait = await self._reserve(name, limit)
-                    if wait > 0:
+                    while (wait := await self._reserve(name, limit)) > 0:
                         waited = True
                         await self._sleep(wait)
+                        if not (shut := await self._shut_for(name)):
+                            break
+                        await self._sleep(shut)  # somebody was told so since; who comes after that takes a turn anew
         finally:
             if waited:
                 self._on_wait(method, self._tick() - began)
@@ -43,16 +52,42 @@ class SharedPace(Pace):
         super().close(method, channel, seconds)
         if method in _TOGETHER:
             name, limit = _limits(method, channel)[0]
-            self._closed[name] = limit, seconds
+            self._closed[name] = limit, self._tick() + seconds
+            telling = asyncio.create_task(self._tell(name))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+
+    async def _tell(self, name: str) -> None:
+        """Let the others know at once; where that fails, with our next turn."""
+        try:
+            async with self._storage.transaction(alone=False) as saved:
+                told = await self._close(saved, name)
+        except Exception as problem:
+            if not is_trouble(problem):
+                log.exception("the others could not be told that Slack says 429", name=name)
+        else:
+            self._forget(name, told)
+
+    async def _close(self, saved: Saved, name: str) -> _Closed | None:
+        if (closed := self._closed.get(name)) is not None:
+            limit, until = closed
+            left = max(0.0, until - self._tick())
+            await saved.paces.close(name, seconds=left, apart=60 / limit.per_minute, burst=limit.burst)
+        return closed
+
+    def _forget(self, name: str, told: _Closed | None) -> None:
+        if told is not None and self._closed.get(name) is told:
+            del self._closed[name]
+
+    async def _shut_for(self, name: str) -> float:
+        async with self._storage.reading() as saved:
+            return await saved.paces.shut_for(name)
 
     async def _reserve(self, name: str, limit: Limit) -> float:
-        apart = 60 / limit.per_minute
         async with self._storage.transaction(alone=False) as saved:
-            if (closed := self._closed.get(name)) is not None:
-                await saved.paces.close(name, seconds=closed[1], apart=apart, burst=limit.burst)
-            wait = await saved.paces.reserve(name, apart=apart, burst=limit.burst)
-        if closed is not None and self._closed.get(name) is closed:
-            del self._closed[name]
+            told = await self._close(saved, name)
+            wait = await saved.paces.reserve(name, apart=60 / limit.per_minute, burst=limit.burst)
+        self._forget(name, told)
         return wait
 
 

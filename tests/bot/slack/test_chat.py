@@ -652,6 +652,50 @@ async def test_a_private_answer_without_a_usable_address_goes_to_the_channel(des
     assert (told.visible, told.thread_ts) == ("Only me.", asked.ts)
 
 
+class Lines:
+    """A log that is read."""
+
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warning(self, event: str, **_: Any) -> None:
+        self.warned.append(event)
+
+
+@pytest.mark.parametrize("why", ["half an hour is over", "five answers were given"])
+async def test_a_private_answer_whose_address_was_used_up_in_an_outage_goes_to_the_channel(
+    desk: Desk, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = desk.slack._response_urls
+    address = addresses.new("U0ANN", LAUNCH)
+    if why.startswith("half"):
+        later = addresses.clock() + 31 * 60
+        monkeypatch.setattr(addresses, "clock", lambda: later)
+    else:
+        for number in range(5):
+            addresses.answer(address.rpartition("/")[2], {"text": f"Answer {number}"})
+    await desk.chat.answer_privately(
+        reply_url=address, channel=LAUNCH, person="U0ANN", thread_ts=None, body=said("Late, but here.")
+    )
+    assert [told.visible for told in desk.slack.ephemerals("ann")][-1] == "Late, but here."
+    assert len(desk.slack.calls_of("chat.postEphemeral")) == 1
+
+
+async def test_a_private_answer_that_has_neither_address_nor_channel_any_more_is_given_up_with_a_line(
+    desk: Desk,
+) -> None:
+    lines = Lines()
+    await desk.another_chat(log=lines).answer_privately(
+        reply_url=f"{desk.slack.url}/respond/nonesuch",
+        channel="C0QUIET",
+        person="U0ANN",
+        thread_ts=None,
+        body=said("Nobody hears this."),
+    )
+    assert lines.warned == ["the reply address was refused", "may not have been told"]
+    assert desk.slack.ephemerals("ann") == []
+
+
 async def test_a_private_answer_that_cannot_be_given_is_only_logged(desk: Desk) -> None:
     desk.slack.go_down()
     await desk.chat.answer_privately(
