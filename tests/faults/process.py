@@ -173,13 +173,13 @@ class Host:
         async with self.storage.reading() as saved:
             return [dict(row._mapping) for row in await saved.connection.execute(text(statement), values)]
 
-    async def quiet(self) -> None:
+    async def quiet(self, patience: float = PATIENCE) -> None:
         """Wait until nothing is under way."""
 
         async def is_quiet() -> bool:
             return not self.slack._delivery._tasks and not (await self.rows(UNDONE))[0]["undone"]
 
-        await self.slack.until(is_quiet, timeout=PATIENCE)  # type: ignore[arg-type]  # mypy picks the wrong half
+        await self.slack.until(is_quiet, timeout=patience)  # type: ignore[arg-type]  # mypy picks the wrong half
 
     async def root_of(self, brief: str) -> Message:
         (work,) = await self.rows("SELECT channel, thread_ts FROM works WHERE brief = :brief", brief=brief)
