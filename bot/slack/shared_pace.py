@@ -64,7 +64,7 @@ class SharedPace(Pace):
                 told = await self._close(saved, name)
         except Exception as problem:
             if not is_trouble(problem):
-                log.exception("the others could not be told that Slack says 429", name=name)
+                log.exception("the other processes could not be told yet that Slack says 429")
         else:
             self._forget(name, told)
 
