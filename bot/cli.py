@@ -108,6 +108,10 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--force", action="store_true", help="replace a file that is there")
     app = command("manifest", _manifest, "print the Slack app manifest (JSON) for this stack")
     app.add_argument("--http", metavar="URL", help="the bot's public address; without it: Socket Mode")
+    verify = command("verify", _verify, "check the ledger's chain, and that texts and verdicts are what it says")
+    verify.add_argument(
+        "--head", action="append", default=[], metavar="DIGITS", help="as an approval in Slack shows it; any number"
+    )
     schema = command("migrate", _migrate, "bring the database to the newest schema")
     way = schema.add_mutually_exclusive_group()
     way.add_argument("--copy-from", metavar="URL", help="and all of a SQLite database to it; stop the bot first")
@@ -160,6 +164,13 @@ def _migrate(given: Given) -> int:
     return _finish(_late("bot.process", "migrate")(settings))
 
 
+def _verify(given: Given) -> int:
+    found: Any = asyncio.run(_whole(_late("bot.audit", "verify")(given.settings(), given.args.head)))
+    for line in found.lines:
+        print(one_line(line))
+    return int(not found.is_well)
+
+
 def _check(given: Given) -> int:
     path = given.stack_path
     try:
@@ -208,14 +219,14 @@ def _late(module: str, name: str) -> Callable[..., Awaitable[Any]]:
 
 def _finish(work: Awaitable[Any]) -> int:
     """Run to the end; a text that comes back is what the command has to say, a number its exit code."""
-
-    async def whole() -> Any:
-        return await work
-
-    said = asyncio.run(whole())
+    said = asyncio.run(_whole(work))
     for line in said.splitlines() if isinstance(said, str) else ():
         print(one_line(line))
     return said if isinstance(said, int) else 0
+
+
+async def _whole(work: Awaitable[Any]) -> Any:
+    return await work
 
 
 def _expected(problem: Exception) -> str | None:

@@ -16,7 +16,7 @@ from storage.records import Chained, Entry
 from storage.rows import record, values
 
 _ledger = tables.ledger
-_BEGINNING = "0" * 64
+BEGINNING = "0" * 64
 
 
 def canonical(body: dict[str, Any]) -> str:
@@ -31,7 +31,7 @@ def hash_of(entry: Chained) -> str:
     return hashlib.sha256(canonical(columns).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def first_fault(chain: list[Chained], previous: str = _BEGINNING) -> Chained | None:
+def first_fault(chain: list[Chained], previous: str = BEGINNING) -> Chained | None:
     """The first entry of one workspace's chain that does not follow from the one before, or was changed."""
     for entry in chain:
         if entry.previous != previous or entry.hash != hash_of(entry):
@@ -62,7 +62,7 @@ class Ledger:
         bare = Chained(
             **{**values(entry, without=()), "body": canonical(entry.body)},
             seq=int(last or 0) + 1,
-            previous=head or _BEGINNING,
+            previous=head or BEGINNING,
             hash="",
         )
         chained = Chained(**{**values(bare, without=()), "hash": hash_of(bare)})
@@ -72,7 +72,7 @@ class Ledger:
     async def head(self, team: str) -> str:
         """The hash of the workspace's last entry."""
         found: str | None = (await self._connection.execute(_HEAD, {"team": team})).scalar()
-        return found or _BEGINNING
+        return found or BEGINNING
 
     async def chain(self, team: str) -> AsyncIterator[Chained]:
         """A workspace's entries, oldest first."""

@@ -42,6 +42,11 @@ def newest() -> str:
     return head
 
 
+async def revision_of(connection: AsyncConnection) -> str | None:
+    """The schema a database has; None if it has none of ours."""
+    return await connection.run_sync(lambda inner: MigrationContext.configure(inner).get_current_revision())
+
+
 async def migrate(database: Database, to: str | None = None) -> tuple[str | None, str]:
     """Bring the schema to the newest revision; return the one it had (None: an empty database) and the one it has.
 

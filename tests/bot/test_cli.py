@@ -21,7 +21,7 @@ from bot.stack_file import read_stack
 from handlers.errors import Refusal
 from tests.bot.test_stack_file import written_out
 
-COMMANDS = {"demo", "run", "web", "worker", "check", "init", "manifest", "migrate"}
+COMMANDS = {"demo", "run", "verify", "web", "worker", "check", "init", "manifest", "migrate"}
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-rosebud", "SLACK_APP_TOKEN": "xapp-sledge"}
 
 
@@ -371,7 +371,7 @@ def test_check_asks_neither_for_slack_nor_for_a_database(tmp_path: Path, stack: 
     assert not loaded & {"slack_bolt", "slack_sdk", "sqlalchemy", "httpx", "aiohttp", "apscheduler"}
 
 
-@pytest.mark.parametrize("command", ["run", "web", "worker", "migrate"])
+@pytest.mark.parametrize("command", ["run", "web", "worker", "verify", "migrate"])
 def test_a_database_that_does_not_answer_is_one_sentence(
     command: str, stack: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

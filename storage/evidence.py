@@ -1,0 +1,51 @@
+"""What an audit lays side by side: texts with their digests, verdicts with their entries, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage import tables
+from storage.records import Verdict, VerdictKind
+from storage.rows import record
+
+_answers, _ledger, _verdicts = tables.answers, tables.ledger, tables.verdicts
+_ENTRY = tuple(_ledger.c[name].label(f"entry_{name}") for name in ("seq", "who", "what", "answer_id", "body"))
+
+
+class Evidence:
+    """Reads through whole tables; nothing of it is kept."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def texts(self) -> AsyncIterator[tuple[str, str, str]]:
+        """Id, text and digest of every answer."""
+        async for row in await self._connection.stream(select(_answers.c.id, _answers.c.text, _answers.c.sha256)):
+            yield row.id, row.text, row.sha256
+
+    async def about_answers(self) -> AsyncIterator[tuple[int, str, str, str, str | None]]:
+        """Number, answer, kind and body of each entry about an answer, and the answer's digest, if it is there."""
+        about = select(_ledger.c.seq, _ledger.c.answer_id, _ledger.c.what, _ledger.c.body, _answers.c.sha256)
+        joined = about.outerjoin_from(_ledger, _answers, _answers.c.id == _ledger.c.answer_id)
+        async for row in await self._connection.stream(joined.where(_ledger.c.answer_id.is_not(None))):
+            yield row.seq, row.answer_id, row.what, row.body, row.sha256
+
+    async def verdicts(self) -> AsyncIterator[tuple[Verdict, Any | None]]:
+        """Every verdict, and its entry's number, who, what, answer and body; None where there is no such entry."""
+        found = select(_verdicts, *_ENTRY).outerjoin_from(_verdicts, _ledger, _ledger.c.seq == _verdicts.c.ledger_seq)
+        async for row in await self._connection.stream(found.order_by(_verdicts.c.seq)):
+            yield record(Verdict, row, kind=VerdictKind(row.kind)), row if row.entry_seq is not None else None
+
+    async def entries_without_verdict(self, kinds: Sequence[str]) -> AsyncIterator[tuple[int, str, str]]:
+        """Number, who and what of entries of these kinds that no verdict names as its own."""
+        lost = (
+            select(_ledger.c.seq, _ledger.c.who, _ledger.c.what)
+            .outerjoin_from(_ledger, _verdicts, _verdicts.c.ledger_seq == _ledger.c.seq)
+            .where(_ledger.c.what.in_(kinds), _verdicts.c.seq.is_(None))
+        )
+        async for row in await self._connection.stream(lost.order_by(_ledger.c.seq)):
+            yield row.seq, row.who, row.what
