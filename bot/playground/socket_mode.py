@@ -25,8 +25,11 @@ class SocketMode:
     ack_seconds: float = 3.0
     down: bool = False
     connected: Callable[[], None] = lambda: None
+    greets: bool = True  # whether a new socket hears hello
+    to_all: bool = False  # each envelope goes to every socket, not to one of them
     _sockets: list[web.WebSocketResponse] = field(default_factory=list)
     _requests: dict[web.WebSocketResponse, web.Request] = field(default_factory=dict)
+    _silent: list[web.Request] = field(default_factory=list)
     _waiting: dict[str, asyncio.Future[Json]] = field(default_factory=dict)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _turn: int = 0
@@ -55,7 +58,8 @@ class SocketMode:
 
     async def _serve(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         hello = {"type": "hello", "num_connections": len(self._sockets) + 1, "debug_info": _debug()}
-        await socket.send_json(hello | {"connection_info": {"app_id": APP_ID}})
+        if self.greets:
+            await socket.send_json(hello | {"connection_info": {"app_id": APP_ID}})
         self._sockets.append(socket)
         self._requests[socket] = request
         self._came.set()
@@ -108,13 +112,22 @@ class SocketMode:
         """Whether one of the sockets took the text; waits for one to come if there is none."""
         await self._came.wait()
         self._turn += 1
-        socket = self._sockets[self._turn % len(self._sockets)]
+        chosen = list(self._sockets) if self.to_all else [self._sockets[self._turn % len(self._sockets)]]
+        taken = [await self._took(socket, text) for socket in chosen]
+        return any(taken)
+
+    async def _took(self, socket: web.WebSocketResponse, text: str) -> bool:
         try:
             await socket.send_str(text)
         except (ConnectionError, RuntimeError):  # closed under our hands
             self._forget(socket)
             return False
         return True
+
+    async def say(self, text: str) -> None:
+        """These very words to every socket, whatever they are."""
+        for socket in list(self._sockets):
+            await self._took(socket, text)
 
     async def refresh(self, reason: str = "refresh_requested") -> None:
         """Slack asks every socket to come again, then closes it."""
@@ -129,7 +142,27 @@ class SocketMode:
             if request.transport is not None:
                 request.transport.abort()
 
+    def break_inside(self, text: str) -> None:
+        """Every socket breaks when half of a message has been sent."""
+        said = text.encode()
+        frame = bytes([0x81, 126]) + len(said).to_bytes(2, "big") + said[: len(said) // 2]
+        for socket, request in list(self._requests.items()):
+            self._forget(socket)
+            if request.transport is not None:
+                request.transport.write(frame)
+                request.transport.close()
+
+    def fall_silent(self) -> None:
+        """Every socket stays open and is thought to be well, but nobody reads at this end, nor answers a ping."""
+        for request in self._requests.values():
+            if request.transport is not None:
+                request.transport.pause_reading()
+                self._silent.append(request)
+
     async def close(self) -> None:
+        for request in self._silent:
+            if request.transport is not None:
+                request.transport.abort()
         for socket in list(self._sockets):
             self._forget(socket)
             await socket.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -13,8 +14,8 @@ import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
-from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
-from slack_bolt.async_app import AsyncApp
+from slack_bolt.adapter.starlette.async_handler import to_async_bolt_request, to_starlette_response
+from slack_bolt.async_app import AsyncApp, AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
@@ -32,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 _LOOK_EVERY = 10.0
 _MISSES = 2
+_PING_EVERY = 10.0
+_CONNECT_SECONDS = 30.0
+"""What connecting may take: slack_sdk tries one address for ever, and Slack takes each address only once."""
 _LARGEST_BODY = 2 * 1024 * 1024
 
 _HTTP_OK = 200
@@ -45,14 +49,31 @@ class _Handler(AsyncSocketModeHandler):
     """Bolt's, with each delivery timed to its acknowledgement. `greeted` is called at each new connection."""
 
     def __init__(self, app: AsyncApp, app_token: str, metrics: Metrics) -> None:
-        super().__init__(app, app_token)
+        super().__init__(app, app_token, ping_interval=_PING_EVERY)
         self._metrics = metrics
         self.greeted: Callable[[], None] = lambda: None
+        self._greeted_on: object | None = None
         self.client.message_listeners.append(self._heard)
+        self._take = self.client.enqueue_message
+        self.client.enqueue_message = self._take_what_can_be_read  # type: ignore[method-assign]
+
+    async def _take_what_can_be_read(self, message: str) -> None:
+        """Keep what is no message from slack_sdk, which stumbles over it. It is not acked: Slack brings it again."""
+        if _is_message(message):
+            await self._take(message)
+        else:
+            log.warning("slack sent what is no message; it is not acknowledged", characters=len(message))
+
+    @property
+    def is_greeted(self) -> bool:
+        """Whether Slack has said hello on the connection as it is now; before that it delivers nothing."""
+        session = self.client.current_session
+        return session is not None and session is self._greeted_on
 
     async def _heard(self, _: AsyncBaseSocketModeClient, message: dict[str, Any], __: str | None = None) -> None:
         """Slack begins every connection with a hello, those that slack_sdk makes by itself too."""
         if message.get("type") == "hello":
+            self._greeted_on = self.client.current_session
             self.greeted()
 
     async def handle(self, client: AsyncBaseSocketModeClient, req: SocketModeRequest) -> None:
@@ -64,6 +85,16 @@ class _Handler(AsyncSocketModeHandler):
         finally:
             kind = _KIND_OF_ENVELOPE.get(req.type, "other")
             self._metrics.delivered(kind, outcome, time.perf_counter() - began)
+
+
+def _is_message(text: str) -> bool:
+    """Whether this is an object, and its payload, if it has one, too."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    payload = message.get("payload", {}) if isinstance(message, dict) else None
+    return isinstance(payload, dict) and isinstance(payload.get("event", {}), dict)
 
 
 class SocketMode:
@@ -86,7 +117,7 @@ class SocketMode:
 
     async def is_connected(self) -> bool:
         handler = self._handler
-        if handler is None or handler.client.current_session is None:
+        if handler is None or not handler.is_greeted:
             return False
         try:
             return bool(await handler.client.is_connected())
@@ -120,7 +151,8 @@ class SocketMode:
     async def _connect(self) -> None:
         self._handler = _Handler(self._app, self._app_token, self._metrics)
         self._handler.greeted = self._greeted
-        await self._handler.connect_async()  # type: ignore[no-untyped-call]  # slack_bolt gives it no types
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await self._handler.connect_async()  # type: ignore[no-untyped-call]  # slack_bolt gives it no types
         log.info("connected to slack", mode="socket")
 
     def _greeted(self) -> None:
@@ -173,7 +205,6 @@ def _metrics(look: Look, metrics: Metrics, now: Clock) -> Callable[[Request], Aw
 
 
 def _events(app: AsyncApp, signing_secret: str, metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    handler = AsyncSlackRequestHandler(app)
     verifier = SignatureVerifier(signing_secret)
 
     async def receive(request: Request) -> tuple[str, Delivered, Response]:
@@ -182,9 +213,13 @@ def _events(app: AsyncApp, signing_secret: str, metrics: Metrics) -> Callable[[R
             return "other", Delivered.TOO_LARGE, PlainTextResponse("too large", status_code=413)
         if not _is_signed(verifier, body, request):
             return "other", Delivered.NOT_SIGNED, PlainTextResponse("not signed by Slack", status_code=401)
-        said = await handler.handle(request)
+        kind, read = _kind_of(request, body), _read(request, body)
+        if read is None:
+            log.warning("slack sent what is no delivery; it is not acknowledged", kind=kind, bytes=len(body))
+            return kind, Delivered.NOT_ACKNOWLEDGED, PlainTextResponse("not a delivery", status_code=400)
+        said = to_starlette_response(await app.async_dispatch(read))
         outcome = Delivered.ACKNOWLEDGED if said.status_code == _HTTP_OK else Delivered.NOT_ACKNOWLEDGED
-        return _kind_of(request, body), outcome, said
+        return kind, outcome, said
 
     async def timed(request: Request) -> Response:
         began, kind, outcome = time.perf_counter(), "other", Delivered.BROKEN
@@ -195,6 +230,15 @@ def _events(app: AsyncApp, signing_secret: str, metrics: Metrics) -> Callable[[R
             metrics.delivered(kind, outcome, time.perf_counter() - began)
 
     return timed
+
+
+def _read(request: Request, body: bytes) -> AsyncBoltRequest | None:
+    """What Bolt makes of a body; None where it would stumble, for it takes for granted what Slack documents."""
+    try:
+        read = to_async_bolt_request(request, body)
+    except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
+        return None
+    return read if isinstance(read.body.get("event", {}), dict) else None
 
 
 def _kind_of(request: Request, body: bytes) -> str:
@@ -213,9 +257,7 @@ async def _body_of(request: Request) -> bytes | None:
         if size > _LARGEST_BODY:
             return None
         chunks.append(chunk)
-    body = b"".join(chunks)
-    request._body = body  # noqa: SLF001  Starlette's own cache: the adapter reads the body again
-    return body
+    return b"".join(chunks)
 
 
 def _is_signed(verifier: SignatureVerifier, body: bytes, request: Request) -> bool:

@@ -347,6 +347,10 @@ class Handlers:
                 self.client, self.closed = Client(), 0
                 outer.made.append(self)
 
+            @property
+            def is_greeted(self) -> bool:
+                return self.client.current_session is not None
+
             async def connect_async(self) -> None:
                 if outcome is not None:
                     raise outcome
