@@ -121,6 +121,8 @@ async def test_two_workers_never_take_a_run_from_each_other_in_turns(tmp_path: P
         answers[0].set()
         await asyncio.sleep(LOST)
         assert len(asked) == 2
+        (seat,) = await us.rows("SELECT is_seated FROM runs")
+        assert seat["is_seated"]  # the successor's, whoever got up meanwhile
         answers[1].set()
         await us.quiet()
         assert us.said_in(await us.root_of(BRIEF)) == FINAL
