@@ -199,7 +199,8 @@ async def told(trouble: Trouble, folder: Path) -> None:
                 await ann.replies(root, f"<@UBOT> critique {LONG}")
                 await asyncio.sleep(3.0)
                 assert not asked.ok or any("could not be stored" in said for said in us.whispers("ann"))
-                assert us.slack._delivery._tasks, "a mention was acknowledged that nobody had kept"
+                if trouble is not cut_off:  # between two cuts, something may be kept
+                    assert us.slack._delivery._tasks, "a mention was acknowledged that nobody had kept"
                 assert ("draft", "answered") not in us.states(root)
             await us.slack.until(lambda: ("critique", "answered") in us.states(root), timeout=30)
             await us.quiet()
@@ -238,11 +239,15 @@ async def test_a_job_that_ended_while_the_database_was_away_does_not_block_its_t
     async def attend(_: str, doubt: bool) -> None:  # noqa: FBT001  the courier's word
         came.append(doubt)
         if len(came) == 1:
-            with our_server.connect(str(storage.url.database)) as connection:  # the end of a job is refused for a while
-                connection.execute("ALTER TABLE procrastinate_jobs RENAME TO away")
+            await asyncio.to_thread(renamed, "procrastinate_jobs", "away")  # the end of a job is refused for a while
             ended.set()
 
     async def nothing(_: str, __: bool) -> None: ...  # noqa: FBT001  the courier's word
+
+    def renamed(old: str, new: str) -> None:
+        """Waits for whoever is in a transaction, so never on the loop that they need."""
+        with our_server.connect(str(storage.url.database)) as connection:
+            connection.execute(f"ALTER TABLE {old} RENAME TO {new}".encode())
 
     async with AsyncExitStack() as scene:
         storage = await scene.enter_async_context(Database(url))
@@ -257,8 +262,7 @@ async def test_a_job_that_ended_while_the_database_was_away_does_not_block_its_t
         async with asyncio.timeout(50):
             await ended.wait()
             await asyncio.sleep(0.3)
-            with our_server.connect(str(storage.url.database)) as connection:
-                connection.execute("ALTER TABLE away RENAME TO procrastinate_jobs")
+            await asyncio.to_thread(renamed, "away", "procrastinate_jobs")
             while len(came) < 2:  # noqa: ASYNC110  another task of this loop does it
                 await asyncio.sleep(0.05)
         served.cancel()
