@@ -1,4 +1,4 @@
-"""Kills at random moments under load: a hundred of one process, forty of four; `make soak` has a thousand of each."""
+"""Kills at random moments under load: a hundred of one process, and of four; `make soak` has a thousand of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from tests.faults.soak import Tally, soak
 from tests.postgres import Server
 
 KILLS = int(os.environ.get("KILLS", "100"))
-KILLS_OF_SEVERAL = int(os.environ.get("KILLS", "40"))
 
 
 @pytest.mark.timeout(900)
@@ -24,7 +23,7 @@ async def test_killed_again_and_again_on_sqlite_nothing_is_lost_and_nothing_said
 async def test_killed_again_and_again_on_postgresql_nothing_is_lost_and_nothing_said_twice(
     tmp_path: Path, postgres: Server
 ) -> None:
-    await shown(tmp_path, KILLS_OF_SEVERAL, workers=3, database_url=postgres.url(postgres.create()))
+    await shown(tmp_path, KILLS, workers=3, database_url=postgres.url(postgres.create()))
 
 
 async def shown(folder: Path, kills: int, *, workers: int, database_url: str | None = None) -> None:
