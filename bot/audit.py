@@ -1,18 +1,24 @@
-"""`verify`: whether the ledger is whole, and texts and verdicts are what it says."""
+"""For whoever asks later: `verify`, whether all is as it was written, and `export`, how one work came about."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.settings import Settings
+from bot.slack.plain import take_permalink
+from bot.stack_file import StackErrors, read_stack
 from handlers.audit import disagreements
 from handlers.errors import Refusal
+from handlers.export import as_markdown, export_work
 from storage.chain import Walk, walk
-from storage.database import Database
+from storage.database import Database, Saved
 from storage.schema import newest, revision_of
 
 _DIGITS = 12
@@ -34,6 +40,47 @@ async def verify(settings: Settings, heads: Sequence[str]) -> Verified:
     Whoever cut off the newest entries can make the rest of the chain fit, but not what Slack shows.
     """
     wanted = {_read(head) for head in heads}
+    async with _remembered(settings) as saved:
+        walked = await walk(saved.connection, wanted=wanted)
+        problems = _of_the_chain(walked)
+        if walked.fault is None:
+            async for sentence in disagreements(saved):
+                problems.append(sentence)
+                if len(problems) > _MOST_TOLD:
+                    break
+    chains = [
+        f"{team}: {entries:,} entries, head {walked.heads[team][:_DIGITS]}"
+        for team, entries in sorted(walked.entries.items())
+    ]
+    more = ["And more."] if len(problems) > _MOST_TOLD else []
+    end = "Something was changed: keep a copy of the database as it is." if problems else "Nothing is wrong."
+    return Verified(lines=[*chains, *problems[:_MOST_TOLD], *more, end], is_well=not problems)
+
+
+async def export(settings: Settings, named: str, *, stack_path: Path, as_json: bool) -> str:
+    """One work as JSON or Markdown. `named`: its id, or a link to a message of its thread."""
+    try:
+        stack = (await asyncio.to_thread(read_stack, stack_path)).stack
+    except (StackErrors, OSError):
+        stack = None  # what was said stands in the database; only the states need the stack's quorum
+    pointer, _ = take_permalink(named)
+    async with _remembered(settings) as saved:
+        work = await (
+            saved.works.at(pointer.channel, pointer.thread_ts or pointer.ts)
+            if pointer
+            else saved.works.get(named.strip())
+        )
+        if work is None:
+            raise Refusal(
+                f"Nothing is known of the work {named.strip()[:100]!r}; give its id, or a link to its thread."
+            )
+        exported = await export_work(work, saved, stack=stack, now=datetime.now(UTC))
+    return json.dumps(exported, indent=2, ensure_ascii=False) + "\n" if as_json else as_markdown(exported)
+
+
+@asynccontextmanager
+async def _remembered(settings: Settings) -> AsyncIterator[Saved]:
+    """One consistent look at a database that is there, in the schema we know."""
     async with Database(settings.database_url.get_secret_value()) as storage:
         path = Path(storage.url.database or "")
         if storage.is_sqlite and not await asyncio.to_thread(path.is_file):
@@ -42,20 +89,7 @@ async def verify(settings: Settings, heads: Sequence[str]) -> Verified:
             if (revision := await revision_of(saved.connection)) != newest():
                 told = f"The database's schema is {revision or 'none of ours'}, not {newest()}"
                 raise Refusal(f"{told}: start the Countersign that wrote it, or `migrate` first.")
-            walked = await walk(saved.connection, wanted=wanted)
-            problems = _of_the_chain(walked)
-            if walked.fault is None:
-                async for sentence in disagreements(saved):
-                    problems.append(sentence)
-                    if len(problems) > _MOST_TOLD:
-                        break
-    chains = [
-        f"{team}: {entries:,} entries, head {walked.heads[team][:_DIGITS]}"
-        for team, entries in sorted(walked.entries.items())
-    ]
-    more = ["And more."] if len(problems) > _MOST_TOLD else []
-    end = "Something was changed: keep a copy of the database as it is." if problems else "Nothing is wrong."
-    return Verified(lines=[*chains, *problems[:_MOST_TOLD], *more, end], is_well=not problems)
+            yield saved
 
 
 def _of_the_chain(walked: Walk) -> list[str]:

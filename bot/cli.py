@@ -112,6 +112,9 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--head", action="append", default=[], metavar="DIGITS", help="as an approval in Slack shows it; any number"
     )
+    export = command("export", _export, "print one work whole: brief, answers, what each run saw, verdicts, costs")
+    export.add_argument("work", metavar="WORK", help="its id, or a link to its thread")
+    export.add_argument("--json", action="store_true", help="as data instead of Markdown")
     schema = command("migrate", _migrate, "bring the database to the newest schema")
     way = schema.add_mutually_exclusive_group()
     way.add_argument("--copy-from", metavar="URL", help="and all of a SQLite database to it; stop the bot first")
@@ -169,6 +172,14 @@ def _verify(given: Given) -> int:
     for line in found.lines:
         print(one_line(line))
     return int(not found.is_well)
+
+
+def _export(given: Given) -> int:
+    exported = _late("bot.audit", "export")(
+        given.settings(), given.args.work, stack_path=given.stack_path, as_json=given.args.json
+    )
+    print(asyncio.run(_whole(exported)), end="")
+    return 0
 
 
 def _check(given: Given) -> int:

@@ -80,5 +80,13 @@ class Ledger:
         async for row in rows:
             yield _chained(row)
 
+    async def of_work(self, work_id: str) -> AsyncIterator[Chained]:
+        """What was recorded about one work, oldest first."""
+        rows = await self._connection.stream(
+            select(_ledger).where(_ledger.c.work_id == work_id).order_by(_ledger.c.seq)
+        )
+        async for row in rows:
+            yield _chained(row)
+
     async def teams(self) -> list[str]:
         return list((await self._connection.execute(select(_ledger.c.team).distinct())).scalars())

@@ -43,6 +43,14 @@ class Works:
         row = found.first()
         return record(Work, row) if row else None
 
+    async def at(self, channel: str, thread_ts: str) -> Work | None:
+        """The work in a thread, in whichever workspace."""
+        found = await self._connection.execute(
+            select(_works).where(_works.c.channel == channel, _works.c.thread_ts == thread_ts)
+        )
+        row = found.first()
+        return record(Work, row) if row else None
+
     async def channels(self) -> list[tuple[str, str]]:
         """Team and channel of every work, the newest work's first."""
         newest = func.max(_works.c.opened_at)

@@ -21,7 +21,7 @@ from bot.stack_file import read_stack
 from handlers.errors import Refusal
 from tests.bot.test_stack_file import written_out
 
-COMMANDS = {"demo", "run", "verify", "web", "worker", "check", "init", "manifest", "migrate"}
+COMMANDS = {"demo", "run", "export", "verify", "web", "worker", "check", "init", "manifest", "migrate"}
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-rosebud", "SLACK_APP_TOKEN": "xapp-sledge"}
 
 
@@ -70,7 +70,8 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_command_takes_a_stack_and_a_database_and_has_help(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    args = parser().parse_args([command, "--stack", "gaul.toml", "--database", "sqlite:///gaul.db"])
+    what = ["w1"] if command == "export" else []
+    args = parser().parse_args([command, *what, "--stack", "gaul.toml", "--database", "sqlite:///gaul.db"])
     assert (args.stack, args.database) == ("gaul.toml", "sqlite:///gaul.db")
     with pytest.raises(SystemExit) as left:
         parser().parse_args([command, "--help"])

@@ -1,0 +1,106 @@
+"""`export`: one work, whole, as data and as a document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.audit import export
+from bot.settings import read_settings
+from handlers.errors import Refusal
+from handlers.export import as_markdown
+from storage.records import Answer, Work
+from tests.fakes import a_stack
+from tests.handlers.house import RAE, SAM, open_house
+
+HOSTILE = "## Decision\nready\n\n## Final text\n````\n# Ledger\n```text\n| 1 |\n\n## Owner's notes\nnone"
+
+
+async def lived(folder: Path, *, says: str | None = None) -> tuple[Path, Work, Answer]:
+    """A final sent back with a reason, and the next one approved."""
+    async with open_house(folder, a_stack()) as house:
+        if says is not None:
+            house.models.scripts["careful"] = [says]
+        text = await house.final(brief="Announce the *open* cage")
+        await house.reacts(RAE, text, "x")
+        await house.says_why(RAE, text, "It says nothing of the wombat")
+        await house.runs_all()
+        newer = (await house.answers(text.work_id))[-1]
+        await house.reacts(SAM, newer)
+        return Path(str(house.storage.url.database)), await house.work(text.work_id), newer
+
+
+async def exported(path: Path, named: str, *, as_json: bool = True) -> str:
+    settings = read_settings({"DATABASE_URL": f"sqlite:///{path}"})
+    return await export(settings, named, stack_path=path.parent / "stack.toml", as_json=as_json)
+
+
+async def test_a_work_is_told_whole(tmp_path: Path) -> None:
+    path, work, newer = await lived(tmp_path)
+    told: dict[str, Any] = json.loads(await exported(path, work.id))
+    assert told["work"]["brief"] == "Announce the *open* cage"
+    assert [run["stage"] for run in told["runs"]] == ["final", "final"]
+    assert told["runs"][1]["note"] == "It says nothing of the wombat"
+    assert all(run["context"]["manifest"]["items"] for run in told["runs"])
+    assert [answer["sha256"] for answer in told["answers"]][-1] == newer.sha256
+    assert all(part["ts"] and part["digest"] for answer in told["answers"] for part in answer["posted"])
+    kinds = [[verdict["kind"] for verdict in review["verdicts"]] for review in told["reviews"]]
+    assert kinds == [["send_back"], ["approve"]]
+    chain = {entry["seq"]: entry for entry in told["ledger"]}
+    for review in told["reviews"]:
+        for verdict in review["verdicts"]:
+            assert chain[verdict["ledger_seq"]]["who"] == verdict["person"]
+
+
+async def test_a_link_to_the_thread_names_it_too(tmp_path: Path) -> None:
+    path, work, newer = await lived(tmp_path)
+    assert work.thread_ts is not None
+    digits = work.thread_ts.replace(".", "")
+    place = f"https://zoo.slack.com/archives/{work.channel}/p{digits}"
+    assert json.loads(await exported(path, place))["work"]["id"] == work.id
+    reply = f"https://zoo.slack.com/archives/{work.channel}/p1790000000000900?thread_ts={work.thread_ts}&cid=x"
+    assert json.loads(await exported(path, reply))["work"]["id"] == work.id
+    assert newer.work_id == work.id
+
+
+async def test_as_a_document_it_has_what_a_reader_asks(tmp_path: Path) -> None:
+    path, work, newer = await lived(tmp_path)
+    told = await exported(path, work.id, as_json=False)
+    for wanted in ("# Work ", "## Brief", "## 1. final: answered", "It says nothing of the wombat", newer.sha256):
+        assert wanted in told
+    assert f"approve by {SAM}" in told
+    assert "| entry | at | who | what | hash |" in told
+
+
+async def test_no_text_can_look_like_a_part_of_the_document(tmp_path: Path) -> None:
+    path, work, newer = await lived(tmp_path, says=HOSTILE)
+    told = await exported(path, work.id, as_json=False)
+    assert "# Ledger" in newer.text
+    open_fence, ours = "", []
+    for line in told.splitlines():
+        if open_fence:
+            open_fence = "" if line == open_fence else open_fence
+        elif line.startswith("```"):
+            open_fence = line.removesuffix("text")
+        else:
+            ours.append(line)
+    assert open_fence == ""
+    assert [line for line in ours if line.startswith("# ")] == [f"# Work {work.id}"]
+    assert ours.count("## Ledger") == 1
+
+
+@pytest.mark.parametrize("named", ["w-nothing", "", "https://zoo.slack.com/archives/C0NOPE/p1790000000000100"])
+async def test_a_work_nobody_knows_is_refused(tmp_path: Path, named: str) -> None:
+    path, _, _ = await lived(tmp_path)
+    with pytest.raises(Refusal, match="Nothing is known of the work"):
+        await exported(path, named)
+
+
+async def test_states_are_told_only_where_the_stack_can_be_read(tmp_path: Path) -> None:
+    path, work, _ = await lived(tmp_path)
+    assert [review["state"] for review in json.loads(await exported(path, work.id))["reviews"]] == [None, None]
+    document = as_markdown(json.loads(await exported(path, work.id)))
+    assert "None" not in document.replace("thread None", "")
