@@ -97,6 +97,7 @@ class Distributed:
         self._exit = AsyncExitStack()
         self._is_out_of_reach = False
         self._attending: set[int] = set()
+        self._put_back: dict[Errand, None] = {}
         self._idle_before: set[int] = set()
         logging.getLogger("procrastinate").setLevel(logging.WARNING)  # it tells each job in three lines
 
@@ -223,7 +224,16 @@ class Distributed:
         try:
             await self._put([errand], doubt=True)
         except ConnectorException:
-            log.warning("an errand could not be put in line; the next sweep finds it", subject=errand.subject)
+            self._put_back[errand] = None
+            log.warning("an errand could not be put in line yet", subject=errand.subject)
+
+    async def _put_in_line_what_could_not_be(self) -> int:
+        """As soon as the database is back; should this process end before, the next sweep finds it."""
+        left = list(self._put_back)
+        await self._put(left, doubt=True)
+        for errand in left:
+            self._put_back.pop(errand, None)
+        return len(left)
 
     # What keeps errands from being lost
 
@@ -232,6 +242,7 @@ class Distributed:
         swept_at = -math.inf
         while True:
             await self._counted("rescue", self._rescue())
+            await self._counted("leftovers", self._put_in_line_what_could_not_be())
             await self._counted("leftovers", self._renew_what_nobody_does())
             self._shares(await self._processes())
             if self._is_out_of_reach:

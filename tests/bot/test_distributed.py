@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from procrastinate.exceptions import ConnectorException
 
 from bot import distributed
 from bot.distributed import Attend, Distributed
@@ -410,6 +411,40 @@ async def test_a_job_whose_beginning_was_not_heard_of_is_begun_again(url: str, m
 
 
 @pytest.mark.parametrize("when", ["before the tables are read", "after that"])
+async def test_what_could_not_be_put_in_line_is_put_there_once_the_database_is_back(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for the sweep of the next minute."""
+    monkeypatch.setattr(distributed, "HEARTBEAT", 0.3)
+    came: list[bool] = []
+    async with process(url) as (storage, courier):
+        put, refused = courier._put, 0
+
+        async def refuses(errands: Iterable[Errand], *, doubt: bool) -> None:
+            nonlocal refused
+            if refused < 2 and (left := list(errands)):
+                refused += 1
+                raise ConnectorException(f"{left} could not be kept")
+            await put(errands, doubt=doubt)
+
+        async def breaks_once(_: str, doubt: bool) -> None:  # noqa: FBT001  the courier's word
+            came.append(doubt)
+            if len(came) == 1:
+                raise Later(0.0)
+
+        monkeypatch.setattr(courier, "_put", refuses)
+        await keep(storage, letter(line="l"))
+        attendants = dict.fromkeys(Subject, nothing) | {LINE: breaks_once}
+        served = asyncio.create_task(courier.serve(attendants))
+        async with asyncio.timeout(20):
+            while len(came) < 2:  # noqa: ASYNC110  another task of this loop does it
+                await asyncio.sleep(0.02)
+        served.cancel()
+        await asyncio.gather(served, return_exceptions=True)
+    assert came == [False, True]
+    assert refused == 2
+
+
 async def test_what_comes_or_goes_while_the_tables_are_read_is_not_taken_for_lost(
     url: str, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
