@@ -6,7 +6,6 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot import parts
+from bot.clock import SharedClock, utc_now
 from bot.distributed import Distributed
 from bot.fence import Displaced
 from bot.glance import Glance
@@ -56,10 +56,6 @@ from storage.schema import migrate as bring_to_newest
 from storage.trouble import is_trouble
 
 log = structlog.get_logger(__name__)
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def new_id(prefix: str) -> str:
@@ -119,6 +115,8 @@ class Countersign(Parts):
         self.storage.on_ended(self.metrics.ended)
         self.storage.on_trouble(_tell_of_the_database)
         await bring_to_newest(self.storage)
+        self.now = SharedClock(self.storage, utc_now)
+        await self.now.look()
         self._pace = self._given_pace or (Pace() if self.storage.is_sqlite else SharedPace(self.storage))
         self._pace.on_wait(self.metrics.paced)
         session = await self._exit.enter_async_context(build_session())
@@ -133,7 +131,7 @@ class Countersign(Parts):
         self.chat = Chat(
             client=client,
             database=self.storage,
-            clock=utc_now,
+            clock=self.now,
             pace=self._pace,
             on_refused_root=self._root_refused,
             metrics=self.metrics,
@@ -143,7 +141,7 @@ class Countersign(Parts):
             storage=self.storage,
             slack=lookup,
             stack=lambda: self.live.stack,
-            now=utc_now,
+            now=self.now,
             new_id=new_id,
             answer_privately=self.chat.answer_privately,
             abort=self.courier.abort,
@@ -156,18 +154,19 @@ class Countersign(Parts):
         elif self._port is not None:
             self._serve_http(None)
         self._beside("stack", self.live.watch())
+        self._beside("clock", self.now.watch())
         if self.role is not Role.INTAKE:
             self._work()
 
     async def _courier(self) -> Embedded | Distributed:
         if self.storage.is_sqlite:
-            return Embedded(storage=self.storage, perform=self._perform, now=utc_now)
+            return Embedded(storage=self.storage, perform=self._perform, now=self.now)
         url = self.storage.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._held = Held(self.storage)
         courier = Distributed(
             url=url,
             storage=self.storage,
-            now=utc_now,
+            now=self.now,
             shares=self._pace.share,
             stop=self._held.stop,
             attends=self.role is not Role.INTAKE,
@@ -192,7 +191,7 @@ class Countersign(Parts):
                 self._beside("queue", courier.serve())
                 self._beside("inbox", self.intake.run())
                 self._exit.enter_context(
-                    Ticks(self.storage, utc_now, *wakes.values(), look=self.look_at_what_waits, metrics=self.metrics)
+                    Ticks(self.storage, self.now, *wakes.values(), look=self.look_at_what_waits, metrics=self.metrics)
                 )
             case Distributed() as courier:
                 attendants = {
@@ -203,18 +202,18 @@ class Countersign(Parts):
                 self._beside("queue", courier.serve(attendants))
                 self._beside("held", self._held.watch())
                 self._exit.enter_context(
-                    Ticks(self.storage, utc_now, look=self.look_at_what_waits, metrics=self.metrics)
+                    Ticks(self.storage, self.now, look=self.look_at_what_waits, metrics=self.metrics)
                 )
 
     async def look_at_what_waits(self) -> int:
         """Remind reviewers, bring in their backup, let reviews expire; in any process, any number of times."""
-        return await look_at_what_waits(storage=self.storage, stack=self.live.stack, now=utc_now)
+        return await look_at_what_waits(storage=self.storage, stack=self.live.stack, now=self.now)
 
     async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand
         async def held(run: Run) -> None:
             await self._held.perform(run, self._perform)
 
-        await perform_in_order(work_id, storage=self.storage, perform=held, now=utc_now)
+        await perform_in_order(work_id, storage=self.storage, perform=held, now=self.now)
 
     def _receive(self, client: AsyncWebClient, who: dict[str, str], lookup: Lookup) -> None:
         """Open the doors: Socket Mode when there is an app token, and HTTP when there is a port."""
@@ -227,7 +226,7 @@ class Countersign(Parts):
                 team=who["team_id"] if who["team_id"].startswith("T") else None,  # else installed for an organisation
                 prefix=rules.commands.prefix,
                 means_something=lambda emoji: meaning(emoji, rules.review) is not None,
-                now=utc_now,
+                now=self.now,
             )
 
         app = build_app(
@@ -245,7 +244,7 @@ class Countersign(Parts):
             backlog=backlog,
             stack=lambda: self.live.stack,
             door=door,
-            now=utc_now,
+            now=self.now,
             metrics=self.metrics,
         )
         self._beside("repair", repair.run())
@@ -260,7 +259,7 @@ class Countersign(Parts):
         """What a balancer and a monitor ask for; with an app, what Slack sends too."""
         assert self._port is not None
         secret = self._access.signing_secret.get_secret_value() if self._access.signing_secret else None
-        web = http_app(app, signing_secret=secret, look=self.readiness.look, metrics=self.metrics, now=utc_now)
+        web = http_app(app, signing_secret=secret, look=self.readiness.look, metrics=self.metrics, now=self.now)
         self._beside("http", serve(web, self._port))
 
     def _reading_room(self) -> Sources:
@@ -277,7 +276,7 @@ class Countersign(Parts):
         self._exit.push_async_callback(glance.aclose)
         self.readiness = Readiness(
             glance=glance,
-            now=utc_now,
+            now=self.now,
             is_connected=self._is_connected if intake == "socket" else None,
             stack_problems=lambda: self.live.problems,
         )
@@ -308,7 +307,7 @@ class Countersign(Parts):
                 heartbeats=self.chat,
                 stack=self.live.stack,
                 cut=cut,
-                now=utc_now,
+                now=self.now,
                 new_id=new_id,
             )
         except (NotOurs, Displaced):
@@ -318,13 +317,15 @@ class Countersign(Parts):
                 raise
             reference = secrets.token_hex(4)
             log.exception("a run broke", reference=reference)
-            await run_broke(run, reference, storage=self.storage, now=utc_now)
+            await run_broke(run, reference, storage=self.storage, now=self.now)
         crashpoint("cp11")
 
     async def stop(self) -> None:
         """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s, whatever hangs."""
         deadline = asyncio.get_running_loop().time() + parts.STOP_SECONDS
-        await self._step("the doors", self._end("socket", "http", "repair", "inbox", "stack"), deadline, keep=5 / 6)
+        await self._step(
+            "the doors", self._end("socket", "http", "repair", "inbox", "stack", "clock"), deadline, keep=5 / 6
+        )
         drain = max(0.0, deadline - asyncio.get_running_loop().time() - parts.STOP_SECONDS * 7 / 18)
         await self._step("the runs", self.courier.drain(drain), deadline, keep=13 / 36)
         await self._step("the queue", self._end("queue", "held"), deadline, keep=11 / 36)

@@ -35,6 +35,7 @@ class Held:
         except asyncio.CancelledError:
             task.cancel()
             await asyncio.wait([task])
+            _ = task.cancelled() or task.exception()  # nobody is left to hear it
             raise
         finally:
             del self._tasks[run.id, run.epoch]

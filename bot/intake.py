@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 
+from bot.fence import Displaced
 from bot.logs import about
 from bot.metrics import Handled, Metrics
 from handlers import messages
@@ -151,6 +152,8 @@ async def _settle(letter: Letter, tools: Tools) -> Handled:
         if isinstance(said, Request) and tools.now() - letter.received_at > _SLACK_MAY_BE_SILENT:
             return await _refuse(said, messages.SLACK_SILENT, tools)
         return await _put_off(letter, "slack never said", None, tools)
+    except Displaced:
+        raise  # no fault of the letter's: somebody else handles it
     except Exception as problem:
         if is_trouble(problem):  # no fault of the letter's, however often it happens
             return await _put_off(letter, "no database", None, tools)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from bot.clock import utc_now
+from bot.distributed import Distributed
 from bot.queue import Alone
 from bot.settings import Settings, SettingsError, async_database_url
 from handlers.errors import Refusal
@@ -29,7 +31,16 @@ async def copy_from(settings: Settings, address: str) -> str:
         with Alone(str(path)):
             await migrate(target)
             moved = await copy(source, target)
+            await _doubt_what_was_owed(target)
     return told(moved)
+
+
+async def _doubt_what_was_owed(target: Database) -> None:
+    """The bot may have died between a post and its commit: whoever attends to what is undone looks in Slack first."""
+    url = target.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    courier = Distributed(url=url, storage=target, now=utc_now, shares=lambda _: None, attends=False)
+    async with courier:
+        await courier.reconcile()
 
 
 async def migrate_to(settings: Settings, revision: str) -> str:

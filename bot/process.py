@@ -13,6 +13,7 @@ import structlog
 
 from bot.app import Countersign, Role
 from bot.logs import learn_secrets
+from bot.queue import Alone
 from bot.settings import Settings
 from handlers.errors import Refusal
 from storage.database import Database
@@ -110,5 +111,6 @@ def _must_be_shared(settings: Settings, role: Role) -> None:
 async def migrate(settings: Settings) -> str:
     """Bring the database to the newest schema; return a sentence."""
     async with Database(settings.database_url.get_secret_value()) as storage:
-        before, after = await bring_to_newest(storage)
+        with Alone(storage.url.database if storage.is_sqlite else None):
+            before, after = await bring_to_newest(storage)
     return f"The schema is {after}." if before == after else f"The schema went from {before or 'nothing'} to {after}."

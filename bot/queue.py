@@ -61,8 +61,8 @@ async def perform_in_order(work_id: str, *, storage: Database, perform: Perform,
     What is running when this begins was left by somebody who died; it begins again, under a new epoch.
     """
     while True:
-        await pass_fence()  # what runs may be a successor's by now
         async with storage.transaction() as saved:
+            await pass_fence()  # what runs may be a successor's by now, who needs its turn at writing as we did
             left = await saved.runs.back_in_line(of=work_id)
             first = await saved.runs.next_of(work_id)
             run = first and await saved.runs.begin(first.id, at=now())

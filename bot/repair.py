@@ -146,7 +146,8 @@ class Repair:
             return
         async with self._storage.transaction() as saved:
             last, rest = await saved.marks.get(_AT_WORK), await saved.marks.get(_AT_REST)
-            is_ours = last is None or self._now() - last >= _LEASE or (rest is not None and rest >= last)
+            is_over = last is None or abs(self._now() - last) >= _LEASE  # far ahead: a clock was wrong
+            is_ours = is_over or (rest is not None and last is not None and rest >= last)
             if is_ours:
                 await saved.marks.set(_AT_WORK, self._now())
         renewing = asyncio.create_task(self._renew()) if is_ours else None

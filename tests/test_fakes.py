@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bot.app import new_id, utc_now
+from bot.app import new_id
+from bot.clock import utc_now
 from bot.models.assigned import AssignedModels
 from bot.playground.scripted import Reply, ScriptedModels
 from bot.slack.lookup import Lookup

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.app import Countersign, utc_now
+from bot.app import Countersign
+from bot.clock import utc_now
 from bot.playground.embedded import embedded_model
 from bot.playground.scripted import ScriptedModels
 from bot.playground.server import Playground

@@ -129,9 +129,9 @@ class Calls:
         try:
             async with self._room:
                 if method not in _READS:
-                    await pass_fence()  # the last thing before: nobody waits between here and Slack
+                    await self._pass_fence()  # the last thing before: nobody waits between here and Slack
                 return await self._timed(method, arguments)
-        except Displaced:
+        except (Displaced, CallFailed):
             raise
         except Exception as problem:  # the SDK lets through whatever a broken reply makes it stumble over
             failed, retry_after = _read_failure(problem)
@@ -141,6 +141,15 @@ class Calls:
             if failed.trouble is Trouble.UNKNOWN and method in _READS:
                 failed = CallFailed(Trouble.LATER, failed.code)
             raise failed from problem
+
+    async def _pass_fence(self) -> None:
+        """Raises Displaced, and CallFailed where it could not be asked: then nothing was sent, for certain."""
+        try:
+            await pass_fence()
+        except Displaced:
+            raise
+        except Exception as problem:
+            raise CallFailed(Trouble.LATER, "no_database") from problem
 
     async def _timed(self, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Make the call, and count it by what came of it."""

@@ -35,7 +35,7 @@ _NOBODY = "slack"  # who cancels where Slack leaves no other way
 @dataclass(slots=True)
 class _Doubt:
     work_id: str
-    sent_by: float  # the tick after which it was not sent again
+    sent_by: float  # the tick after which it was not sent again; whoever waits for that asks anew
 
 
 class Posting:
@@ -74,8 +74,8 @@ class Posting:
         at = self._tick()
         for message in messages:
             if message.ts is None:
-                known = self._doubted.get(message.slot)  # one that is on its way goes on being so
-                self._doubted[message.slot] = _Doubt(message.work_id, max(at, known.sent_by) if known else at)
+                known = self._doubted.setdefault(message.slot, _Doubt(message.work_id, at))
+                known.sent_by = max(at, known.sent_by)  # one that is on its way goes on being so
 
     def lock(self, slot: str) -> asyncio.Lock:
         """Whoever edits a message holds this, so that an older form never arrives behind a newer one."""
@@ -128,7 +128,8 @@ class Posting:
             await self._adopt(message, work, seen)
             return
         message = await self._in_turn("chat.postMessage", message)
-        doubt = self._doubted[message.slot] = _Doubt(work.id, math.inf)
+        doubt = self._doubted.setdefault(message.slot, _Doubt(work.id, math.inf))
+        doubt.sent_by = math.inf
         try:
             reply = await self._calls.send("chat.postMessage", **_post_of(message, work))
             seen = _seen_in(reply, message)
@@ -146,8 +147,10 @@ class Posting:
 
     async def _look_for(self, message: Message, work: Work) -> dict[str, Any] | None:
         """The message, if Slack has it. What was looked for and is not there is doubted no more."""
-        doubted = {slot: doubt.sent_by for slot, doubt in self._doubted.items() if doubt.work_id == work.id}
-        found = await self._read_back.find(message, work, doubted, sent_by=max(doubted.values()))
+        doubted = {slot: doubt for slot, doubt in self._doubted.items() if doubt.work_id == work.id}
+        found = await self._read_back.find(
+            message, work, doubted, sent_by=lambda: max(doubt.sent_by for doubt in doubted.values())
+        )
         self._metrics.read_back(found=message.slot in found)
         if message.slot not in found:
             for slot in doubted.keys() - found.keys():

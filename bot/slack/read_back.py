@@ -42,13 +42,16 @@ class ReadBack:
         self._open_looks: dict[str, _Look] = {}
         self._lines: dict[str, asyncio.Lock] = {}  # one reading of a channel at a time; those who wait share the next
 
-    async def find(self, message: Message, work: Work, slots: Collection[str], *, sent_by: float) -> Slots:
+    async def find(
+        self, message: Message, work: Work, slots: Collection[str], *, sent_by: Callable[[], float]
+    ) -> Slots:
         """The message, and whatever else of these slots stands in the same place, by slot.
 
-        `sent_by` is the tick after which none of them was sent. Raises CallFailed when Slack does not say.
+        `sent_by` gives the tick after which none of them was sent, as it is known by then: one may be on its way.
+        Raises CallFailed when Slack does not say.
         """
         while True:
-            age = self._tick() - sent_by
+            age = self._tick() - sent_by()
             there = await self._look(message, work)
             found = {slot: seen for slot, seen in there.items() if slot in slots}
             if message.slot in found or age >= _SETTLE:

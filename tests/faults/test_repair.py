@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import structlog
 
-import bot.app
 from bot.metrics import Metrics
 from bot.playground.delivery import Ack, Kind, Retry
 from bot.playground.scripted import ScriptedModels
@@ -78,6 +77,7 @@ async def house(
         (tmp_path / "stack.toml").write_text(text)
         here = House(slack=slack, models=models, folder=tmp_path)
         monkeypatch.setattr("bot.app.utc_now", here.now)
+        monkeypatch.setattr("bot.clock.SharedClock.look", idle_once)  # the database's clock goes on as ever
         if "by_itself" not in request.fixturenames:
             monkeypatch.setattr(Repair, "run", idle)
         yield here
@@ -100,6 +100,9 @@ async def idle(_: Repair) -> None:
     await asyncio.Event().wait()
 
 
+async def idle_once(_: object) -> None: ...
+
+
 @asynccontextmanager
 async def repair_of(us: Team, **how: Any) -> AsyncIterator[Repair]:
     """A repairer of its own, as another process would have."""
@@ -116,7 +119,7 @@ def a_repair(us: Team, client: Any, **how: Any) -> Repair:
             team="T0PLAY",
             prefix="",
             means_something=lambda emoji: meaning(emoji, review) is not None,
-            now=bot.app.utc_now,
+            now=us.bot.now,
         )
 
     return Repair(
@@ -124,7 +127,7 @@ def a_repair(us: Team, client: Any, **how: Any) -> Repair:
         backlog=Backlog(client, Pace(tick=lambda: asyncio.get_running_loop().time() * 1000), sleep=hurried),
         stack=lambda: us.bot.live.stack,
         door=door,
-        now=bot.app.utc_now,
+        now=us.bot.now,
         sleep=hurried,
         **how,
     )

@@ -351,6 +351,15 @@ def test_the_command_says_what_it_brought(tmp_path: Path, postgres: Server, caps
     assert capsys.readouterr().err.startswith("The database cannot be used: ")
 
 
+async def jobs_in(url: str) -> set[str]:
+    """What is in line, and whether with a doubt."""
+    async with Database(url) as target, target.reading() as saved:
+        rows = await saved.connection.exec_driver_sql(
+            "SELECT DISTINCT queue_name || ' ' || (args->>'doubt') FROM procrastinate_jobs"
+        )
+        return set(rows.scalars())
+
+
 async def test_a_team_goes_on_where_it_stopped(
     tmp_path: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -386,6 +395,9 @@ async def test_a_team_goes_on_where_it_stopped(
         url = async_database_url(postgres.url(await asyncio.to_thread(postgres.create)))
         said = await copy_from(Settings().with_database(url), f"sqlite:///{tmp_path / 'countersign.db'}")
         assert "runs" in said
+        put = await jobs_in(url)
+        assert "work true" in put
+        assert all(job.endswith(" true") for job in put)  # who comes first looks in Slack before it posts
         monkeypatch.setitem(workspace._DATABASES, tmp_path, url)
         monkeypatch.setattr(workspace, "POSTGRESQL", postgres)
         async with at_work(slack, models, tmp_path) as us:
