@@ -171,7 +171,7 @@ class Distributed:
 
     def _out_of_reach(self, problem: Exception) -> None:
         if not self._is_out_of_reach:
-            log.error("the queue is out of reach; trying again", cause=repr(problem)[:200])
+            log.error("the queue is out of reach; trying again", cause=repr(problem.__cause__ or problem)[:200])
         self._is_out_of_reach = True
 
     async def drain(self, seconds: float) -> None:

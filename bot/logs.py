@@ -34,6 +34,7 @@ QUIETEST: Mapping[str, int] = MappingProxyType(
         "httpx": logging.WARNING,
         "httpcore": logging.WARNING,
         "psycopg": logging.WARNING,
+        "psycopg.pool": logging.ERROR,  # it warns of each attempt while the database is away, which is told of already
         "alembic": logging.WARNING,
         "apscheduler": logging.WARNING,
         "aiohttp.access": logging.WARNING,

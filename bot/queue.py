@@ -33,21 +33,24 @@ class Alone:
     """A lock on the database's file: a second process is refused with a sentence. Needs a local disk."""
 
     def __init__(self, database: str | None) -> None:
-        self._path = Path(f"{database}.lock") if database and database != ":memory:" else None
+        is_file = database and database != ":memory:"
+        self._database = Path(str(database)).resolve() if is_file else None  # by whatever name it is called
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        if self._path is None:
+        if self._database is None:
             return self
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(f"{self._database}.lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._descriptor)
             self._descriptor = None
-            told = f"Another Countersign is already working on {str(self._path).removesuffix('.lock')}; stop it first."
+            told = f"Another Countersign is already working on {self._database}; stop it first."
             raise Refusal(told) from None
+        with suppress(FileExistsError):  # what is new is made here, for briefs and answers are nobody else's to read
+            os.close(os.open(self._database, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -140,11 +140,29 @@ def async_database_url(url: str) -> str:
             path = rest.partition("?")[0]
             if path in {"", "/", "/:memory:"}:
                 raise SettingsError("DATABASE_URL names no file: a database in memory would forget accepted requests.")
+            if not rest.startswith("/") or "?" in rest or rest.startswith("/file:"):
+                raise SettingsError("DATABASE_URL is sqlite:/// and a path, with nothing behind it.")
             return f"sqlite+aiosqlite://{rest}"
         case "postgres" | "postgresql" | "postgresql+psycopg":
+            _must_be_readable(rest)
             return f"postgresql+psycopg://{rest}"
         case _:
             raise SettingsError("DATABASE_URL must begin with sqlite:///, postgresql:// or postgres://.")
+
+
+def _must_be_readable(rest: str) -> None:
+    """A password with signs of the address itself in it would be taken for a host, and be shown as one."""
+    try:
+        parts = urlsplit(f"//{rest}")
+        _ = parts.hostname, parts.port
+        is_sound = parts.netloc.count("@") <= 1
+    except ValueError:
+        is_sound = False
+    if not is_sound:
+        raise SettingsError(
+            "DATABASE_URL cannot be read: write the signs @ : / ? # [ ] % of a user name or password as %40 %3A %2F "
+            "%3F %23 %5B %5D %25, and a port as a number."
+        )
 
 
 def _slack_token(prefix: str, kind: str) -> Callable[[str], SecretStr]:

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from bot import queue
 from bot.queue import Alone, Embedded
+from handlers.errors import Refusal
 from handlers.result import NotOurs
 from storage.errands import Subject
 from storage.records import Run, RunState, Work
@@ -281,6 +282,14 @@ def test_a_second_process_on_one_database_is_refused_in_words(tmp_path: Path) ->
         assert str(database) in other.stderr
     again = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert again.stdout == "alone\n", again.stderr
+
+
+async def test_a_file_is_alone_under_all_its_names_and_nobody_elses_to_read(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "real.db")
+    with Alone(str(tmp_path / "real.db")):
+        assert (tmp_path / "real.db").stat().st_mode & 0o777 == 0o600
+        with pytest.raises(Refusal, match="already working on"), Alone(str(tmp_path / "link.db")):
+            pass
 
 
 @pytest.mark.parametrize("database", [None, "", ":memory:"])

@@ -93,6 +93,30 @@ def test_a_plain_database_url_gets_its_async_driver(said: str, meant: str) -> No
     assert async_database_url(meant) == meant
 
 
+@pytest.mark.parametrize(
+    "said", ["sqlite://countersign.db", "sqlite:///a.db?cache=shared", "sqlite:///file:/d/a.db", "sqlite:///a.db?"]
+)
+def test_a_sqlite_address_is_three_slashes_and_a_path(said: str) -> None:
+    with pytest.raises(SettingsError, match="sqlite:/// and a path"):
+        async_database_url(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "postgresql://u:Sekret@hunter2@db/x",
+        "postgresql://u:p@db:abc/x",
+        "postgresql://u:p@[::1/x",
+        "postgres://u:p@db:99999/x",
+    ],
+)
+def test_a_password_with_signs_of_an_address_is_asked_to_be_spelled_and_not_shown(said: str) -> None:
+    with pytest.raises(SettingsError, match="%40") as refused:
+        async_database_url(said)
+    assert "Sekret" not in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.mark.parametrize("said", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite://?cache=shared"])
 def test_a_database_in_memory_is_refused(said: str) -> None:
     with pytest.raises(SettingsError, match="forget accepted requests"):
