@@ -75,6 +75,10 @@ class _Bucket:
     def take(self) -> None:
         self._calls -= 1
 
+    def take_if_any(self) -> None:
+        """A call that was made by another's leave, of those that are saved up here."""
+        self._calls = max(0.0, self._calls - 1)
+
     def close(self, now: float, seconds: float) -> None:
         """Nothing goes until then, and after that there is no burst."""
         self._opens_at = max(self._opens_at, now + seconds)

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from bot.slack.pace import LIMITS, PER_CHANNEL, Limit, Pace
+from bot.slack.pace import LIMITS, PER_CHANNEL, SPARE_SHARE, Limit, Pace
 from storage.database import Database, Saved
 from storage.trouble import is_trouble
 
@@ -28,6 +28,7 @@ class SharedPace(Pace):
         self._lines: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._closed: dict[str, _Closed] = {}
         self._telling: set[asyncio.Task[None]] = set()
+        self._crowded: dict[str, float] = {}  # until when nothing is to spare, by our clock
 
     async def turn(self, method: str, channel: str = "") -> bool:
         if method not in _TOGETHER:
@@ -39,14 +40,31 @@ class SharedPace(Pace):
                 async with self._lines[name]:
                     while (wait := await self._reserve(name, limit)) > 0:
                         waited = True
+                        self._crowds(name, limit, wait)
                         await self._sleep(wait)
                         if not (shut := await self._shut_for(name)):
                             break
+                        self._crowds(name, limit, shut)
                         await self._sleep(shut)  # somebody was told so since; who comes after that takes a turn anew
         finally:
             if waited:
                 self._on_wait(method, self._tick() - began)
+        for bucket in self._buckets(method, channel):
+            bucket.take_if_any()  # so that what is not owed sees what is
         return waited
+
+    def spare(self, method: str, channel: str = "") -> bool:
+        """As its base says; and not while somebody waits for such a turn, in whichever process we heard of it."""
+        if method in _TOGETHER:
+            names = [name for name, _ in _limits(method, channel)]
+            if any(self._lines[name].locked() or self._tick() < self._crowded.get(name, 0.0) for name in names):
+                return False
+        return super().spare(method, channel)
+
+    def _crowds(self, name: str, limit: Limit, wait: float) -> None:
+        """Who has to wait finds nothing saved up; it takes a while until a part of it is there again."""
+        earned = limit.burst * SPARE_SHARE * 60 / limit.per_minute
+        self._crowded[name] = max(self._crowded.get(name, 0.0), self._tick() + wait + earned)
 
     def close(self, method: str, channel: str, seconds: float) -> None:
         super().close(method, channel, seconds)

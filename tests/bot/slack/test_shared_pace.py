@@ -11,7 +11,7 @@ from bot.slack.shared_pace import SharedPace
 from storage.database import Database
 from tests.postgres import Server
 
-POST, HERE, THERE = "chat.postMessage", "C0LAUNCH", "C0DOCS"
+POST, EDIT, HERE, THERE = "chat.postMessage", "chat.update", "C0LAUNCH", "C0DOCS"
 
 
 @pytest.fixture
@@ -81,3 +81,19 @@ async def test_what_could_not_be_told_is_told_with_the_next_turn(
 
 def _unreachable(**_: object) -> Callable[[], Awaitable[None]]:
     raise ConnectionError
+
+
+async def test_what_is_not_owed_gives_way_to_what_is_in_whichever_process_it_waited(database: Database) -> None:
+    """A refresh of a card takes no room that owed edits took, and none while Slack says 429."""
+
+    async def no_time(_: float) -> None:
+        return
+
+    one, other = SharedPace(database, sleep=no_time), SharedPace(database, sleep=no_time)
+    assert one.spare(EDIT)
+    for _ in range(20):  # the burst
+        await one.turn(EDIT)
+    assert not one.spare(EDIT)
+    await other.turn(EDIT)  # it has to wait, and so knows
+    assert not other.spare(EDIT)
+    assert other.spare("reactions.get")
