@@ -28,7 +28,7 @@ QUIETEST: Mapping[str, int] = MappingProxyType(
     {
         # At DEBUG slack_sdk writes tickets and whole messages, and SQLAlchemy's engine at INFO every parameter.
         "slack_sdk": logging.INFO,
-        "slack_bolt": logging.INFO,
+        "slack_bolt": logging.ERROR,  # it warns of what it does not handle with the whole payload
         "sqlalchemy": logging.WARNING,
         "aiosqlite": logging.WARNING,
         "httpx": logging.WARNING,
@@ -126,6 +126,7 @@ def set_up_logging(settings: Settings, *, stack: Stack | None = None, stream: Te
     ]
     handler = _Handler(stream or sys.stderr)
     handler.addFilter(_quiet_enough)
+    handler.addFilter(_in_one_line)
     handler.setFormatter(_Formatter(shared, render))
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Handler)]:
@@ -198,6 +199,15 @@ def _quiet_enough(record: logging.LogRecord) -> bool:
         if name in QUIETEST:
             return record.levelno >= QUIETEST[name]
         name = name.rpartition(".")[0]
+    return True
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Slack's libraries tell each failure to connect with its traceback, which says nothing that its name does not."""
+    if record.name.partition(".")[0] in {"slack_sdk", "slack_bolt"} and record.exc_info:
+        problem = record.exc_info[1]
+        record.msg, record.args = f"{record.getMessage()} ({type(problem).__name__})", ()
+        record.exc_info = record.exc_text = None
     return True
 
 

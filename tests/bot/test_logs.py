@@ -292,6 +292,17 @@ def test_a_line_that_is_written_once_a_minute_breaks_nobody_who_writes_it_twice(
     assert sorted(record["event"] for record in log.records) == ["a library's words", "our words"]
 
 
+def test_a_failure_to_connect_to_slack_is_one_line_without_a_traceback() -> None:
+    log = Log("json")
+    try:
+        fail(ConnectionError("nobody answers"))
+    except ConnectionError:
+        logging.getLogger("slack_sdk.socket_mode.aiohttp").exception("Failed to connect (error: %s)", "nobody answers")
+    (line,) = log.records
+    assert line["event"] == "Failed to connect (error: nobody answers) (ConnectionError)"
+    assert "exception" not in line
+
+
 class Grumpy:
     def __repr__(self) -> str:
         raise RuntimeError("no")
