@@ -410,7 +410,6 @@ async def test_a_job_whose_beginning_was_not_heard_of_is_begun_again(url: str, m
     assert attended.came == [(LINE, "a", True)]
 
 
-@pytest.mark.parametrize("when", ["before the tables are read", "after that"])
 async def test_what_could_not_be_put_in_line_is_put_there_once_the_database_is_back(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -445,6 +444,7 @@ async def test_what_could_not_be_put_in_line_is_put_there_once_the_database_is_b
     assert refused == 2
 
 
+@pytest.mark.parametrize("when", ["before the tables are read", "after that"])
 async def test_what_comes_or_goes_while_the_tables_are_read_is_not_taken_for_lost(
     url: str, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
