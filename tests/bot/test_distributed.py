@@ -432,7 +432,7 @@ async def test_what_could_not_be_put_in_line_is_put_there_once_the_database_is_b
                 raise Later(0.0)
 
         monkeypatch.setattr(courier, "_put", refuses)
-        await keep(storage, letter(line="l"))
+        await keep(storage, letter(line="l", received_at=now()))  # too young for the sweep
         attendants = dict.fromkeys(Subject, nothing) | {LINE: breaks_once}
         served = asyncio.create_task(courier.serve(attendants))
         async with asyncio.timeout(20):
