@@ -29,7 +29,7 @@ async def open_review(run: Run, work: Work, answer: Answer, *, saved: Saved, sta
         authors=authors(run, work, runs, answers),
         opened_at=at,
         expires_at=at + rules.expire_after,
-        remind_at=at + rules.remind_after,
+        remind_at=at + min(rules.remind_after or rules.expire_after, rules.expire_after),
     )
     await saved.reviews.open(review)
     case = await load_case(answer.id, saved)

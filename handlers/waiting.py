@@ -46,11 +46,11 @@ async def _look_at(review: Review, saved: Saved, stack: Stack, *, now: Clock) ->
         await saved.reviews.look_again(review.answer_id, at=None, reminded=review.reminded)
         return False
     reminded, opens = review.reminded, rules.at_work(at)
-    is_due = state in OPEN and opens == at
+    is_due = state in OPEN and opens == at and bool(rules.remind_after)
     if is_due:
         reminded += 1
         await _remind(case, reminded, saved, stack, now=now)
-    again = opens if opens > at else rules.at_work(at + _pause(rules.remind_after, reminded))
+    again = opens if opens > at else rules.at_work(at + _pause(rules.remind_after or _LONGEST_PAUSE, reminded))
     await saved.reviews.look_again(review.answer_id, at=min(again, review.expires_at or again), reminded=reminded)
     return is_due
 

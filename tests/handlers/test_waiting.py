@@ -187,6 +187,30 @@ async def test_the_end_of_the_time_does_not_wait_for_business_hours(house: House
     assert await reminders(house, text) == []
 
 
+async def test_without_a_time_to_remind_nobody_is_reminded_and_the_end_is_still_told(house: House) -> None:
+    house.rules(remind_after=timedelta())
+    text = await house.final()
+    assert await hours_go_by(house, 24 * 8, step=3) == [24 * 7]
+    assert await reminders(house, text) == []
+    assert await house.state(text) == "expired"
+
+
+async def test_an_end_that_comes_before_the_first_reminder_is_told_in_time(house: House) -> None:
+    house.rules(expire_after=timedelta(hours=2))
+    await house.final()
+    assert await hours_go_by(house, 6, step=0.5) == [2.0]
+
+
+async def test_rules_that_change_meanwhile_are_kept(house: House) -> None:
+    """Reminders are turned off while one is due."""
+    text = await house.final()
+    house.rules(remind_after=timedelta())
+    assert await hours_go_by(house, 24, step=1) == []
+    house.rules(remind_after=timedelta(hours=1))
+    assert await hours_go_by(house, 48, step=1) != []
+    assert await house.state(text) == "awaiting"
+
+
 async def test_many_reviews_are_due_at_once(house: House) -> None:
     texts = [await house.final(brief=f"Announce cage {number}") for number in range(5)]
     house.now.goes_on(hours=5)
