@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select, update
 
+from bot.held import Held
 from bot.slack import listeners
 from bot.slack.posting import Posting
 from handlers.review import _Gate
@@ -17,7 +18,7 @@ from storage import outbox
 from storage.records import Letter, Message, Run, RunState
 from storage.runs import Runs, _run, _runs
 
-Plant = tuple[Any, str, Callable[..., Any]]
+Patch = tuple[Any, str, Callable[..., Any]]
 
 
 def _nothing_is_doubted(self: Posting, messages: Any) -> None: ...
@@ -26,6 +27,10 @@ def _nothing_is_doubted(self: Posting, messages: Any) -> None: ...
 async def _any_epoch_may_leave(self: Runs, run: Run, state: RunState, *, at: Any, **facts: Any) -> bool:
     change = update(_runs).where(_runs.c.id == run.id, _runs.c.state == RunState.RUNNING)
     return (await self._connection.execute(change.values(state=state, ended_at=at, **facts))).rowcount == 1
+
+
+async def _nobody_looks(self: Held) -> None:
+    """Else whoever was displaced is stopped long before it could end anything."""
 
 
 async def _newest_first(self: outbox.Outbox, work_id: str) -> list[Message]:
@@ -62,24 +67,28 @@ async def _known_is_new(letter: Letter, *tools: Any) -> None:
     await _keep(letter, *tools)
 
 
-PLANTS: Mapping[str, Plant] = {
-    "nobody doubts whether a message was sent": (Posting, "doubt", _nothing_is_doubted),
-    "an ack comes before the commit": (listeners, "keep_then", _ack_first),
-    "a delivery that is known is taken for new": (listeners, "_keep", _known_is_new),
-    "a worker that was displaced may end a run": (Runs, "leave", _any_epoch_may_leave),
-    "a lane says the newest first": (outbox.Outbox, "owed_to", _newest_first),
-    "runs of a thread do not wait for each other": (Runs, "next_in_line", _whoever_is_queued),
-    "a removal that came before its reaction is forgotten": (_Gate, "_already_taken_away", _removals_are_forgotten),
+PLANTS: Mapping[str, Sequence[Patch]] = {
+    "nobody doubts whether a message was sent": [(Posting, "doubt", _nothing_is_doubted)],
+    "an ack comes before the commit": [(listeners, "keep_then", _ack_first)],
+    "a delivery that is known is taken for new": [(listeners, "_keep", _known_is_new)],
+    "a worker that was displaced may end a run": [
+        (Runs, "leave", _any_epoch_may_leave),
+        (Held, "_look", _nobody_looks),
+    ],
+    "a lane says the newest first": [(outbox.Outbox, "owed_to", _newest_first)],
+    "runs of a thread do not wait for each other": [(Runs, "next_in_line", _whoever_is_queued)],
+    "a removal that came before its reaction is forgotten": [(_Gate, "_already_taken_away", _removals_are_forgotten)],
 }
 
 
 @contextmanager
 def planted(name: str) -> Iterator[None]:
     """Inside, the program has this bug."""
-    where, what, instead = PLANTS[name]
-    before = getattr(where, what)
-    setattr(where, what, instead)
+    before = [(where, what, getattr(where, what)) for where, what, _ in PLANTS[name]]
+    for where, what, instead in PLANTS[name]:
+        setattr(where, what, instead)
     try:
         yield
     finally:
-        setattr(where, what, before)
+        for where, what, as_it_was in before:
+            setattr(where, what, as_it_was)
