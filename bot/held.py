@@ -25,11 +25,13 @@ class Held:
     def __init__(self, storage: Database, *, sleep: Sleep = asyncio.sleep) -> None:
         self._storage, self._sleep = storage, sleep
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._some = asyncio.Event()
 
     async def perform(self, run: Run, perform: Callable[[Run], Awaitable[None]]) -> None:
         """Perform a run under its epoch. Raises NotOurs if it was stopped, and whatever `perform` raises."""
         task = asyncio.ensure_future(perform(run))
         self._tasks[run.id, run.epoch] = task
+        self._some.set()
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
@@ -39,6 +41,8 @@ class Held:
             raise
         finally:
             del self._tasks[run.id, run.epoch]
+            if not self._tasks:
+                self._some.clear()
         if task.cancelled():
             raise NotOurs
         task.result()
@@ -52,6 +56,7 @@ class Held:
     async def watch(self) -> None:
         """Ask the tables now and then, until cancelled: word of a cancel may be lost, and an epoch be over."""
         while True:
+            await self._some.wait()
             await self._sleep(LOOK)
             try:
                 await self._look()

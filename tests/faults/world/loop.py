@@ -39,9 +39,7 @@ _numbers = itertools.count(1)
 class NumberedFuture(asyncio.Future[Any]):
     """A future whose place in a set does not depend on where it lies in memory."""
 
-    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._number = next(_numbers)
+    _number: int
 
     def __hash__(self) -> int:
         return self._number
@@ -86,7 +84,16 @@ class DrawnLoop(asyncio.BaseEventLoop):
         return task
 
     def create_future(self) -> asyncio.Future[Any]:
-        return NumberedFuture(loop=self)
+        made = NumberedFuture(loop=self)
+        made._number = next(_numbers)
+        return made
+
+    def call_soon(  # type: ignore[override]  # less generic than the base's
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def time(self) -> float:
         return self._now
@@ -98,38 +105,54 @@ class DrawnLoop(asyncio.BaseEventLoop):
             (kept if _is_frozen(handle) else self._ready).append(handle)
         self._parked = kept
 
+    def run_forever(self) -> None:
+        """As the base, without what it does for threads, signals and sockets."""
+        self._check_closed()  # type: ignore[attr-defined]
+        events._set_running_loop(self)
+        try:
+            while not self._stopping:  # type: ignore[has-type]
+                self._run_once()
+        finally:
+            self._stopping = False
+            events._set_running_loop(None)
+
     def _run_once(self) -> None:
-        if not self._ready:
+        """One step of whoever is drawn; all in one function, for this is what a world does most."""
+        ready, scheduled = self._ready, self._scheduled  # type: ignore[attr-defined]
+        if not ready:
             self._wait()
-        self._wake_sleepers()
-        if not self._ready:
+        while scheduled and scheduled[0]._when <= self._now:
+            due = heapq.heappop(scheduled)
+            due._scheduled = False
+            if not due._cancelled:
+                ready.append(due)
+        if not ready:
             return
-        handle = self._ready.pop(self._pick(len(self._ready)))
-        if handle._cancelled or not self._may_step(handle):
+        handle = ready.pop(self._pick(len(ready)))
+        if handle._cancelled:
+            return
+        context: contextvars.Context = handle._context  # type: ignore[attr-defined]
+        process = context.get(PROCESS)
+        if process is not None and not self._may_step(process, handle):
             return
         self.steps += 1
         if self.steps > MOST_STEPS:
             raise Stuck("This world does not come to an end.")
         self._now += TICK
-        handle._run()
+        try:
+            context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as problem:  # noqa: BLE001  as a handle does
+            self.call_exception_handler({"message": "a callback broke", "exception": problem, "handle": handle})
 
-    def _wake_sleepers(self) -> None:
-        scheduled = self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0]._when <= self._now:
-            due = heapq.heappop(scheduled)
-            due._scheduled = False
-            if not due._cancelled:
-                self._ready.append(due)
-
-    def _may_step(self, handle: asyncio.Handle) -> bool:
-        process: Process | None = handle._context.get(PROCESS)  # type: ignore[attr-defined]
-        if process is None:
-            return True
-        if process.is_frozen and not process.is_dead:
+    def _may_step(self, process: Process, handle: asyncio.Handle) -> bool:
+        if process.is_dead:
+            return False
+        if process.is_frozen:
             self._parked.append(handle)
             return False
-        if not process.is_dead:
-            process.stepped()
+        process.stepped()
         return not process.is_dead
 
     def _wait(self) -> None:

@@ -21,8 +21,7 @@ class Trace:
         self.nobody = contextvars.Context()
 
     def note(self, who: str, what: str, more: str = "") -> None:
-        loop = asyncio.get_running_loop()
-        told = f"{loop.time():.5f} {PROCESS.get() or ''} {who} {what} {more}"
+        told = f"{asyncio.get_running_loop().time():.5f} {PROCESS.get() or ''} {who} {what} {more}"
         self._digest.update(told.encode("utf-8", "surrogatepass") + b"\n")
         if self._keeps:
             self.lines.append(told)

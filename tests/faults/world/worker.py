@@ -17,6 +17,7 @@ from bot.app import cut
 from bot.distributed import Distributed
 from bot.held import Held
 from bot.intake import Intake, Tools
+from bot.metrics import Metrics
 from bot.queue import Embedded, perform_in_order
 from bot.slack.chat import Chat
 from bot.slack.door import Door
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tests.faults.world.world import World
 
 _TICK_SECONDS = 30.0
+METRICS = Metrics()
+"""Of all worlds together, for nobody reads them: making them anew takes longer than most of what a process does."""
 
 
 class Worker:
@@ -74,16 +77,18 @@ class Worker:
             pace=pace,
             tick=loop.time,
             on_refused_root=self._root_refused,
+            metrics=METRICS,
         )
         courier = self.courier()
         tools = Tools(
             storage=self.storage,
-            slack=Lookup(client=client, pace=pace, tick=loop.time),
+            slack=Lookup(client=client, pace=pace, tick=loop.time, metrics=METRICS),
             stack=lambda: world.stack,
             now=self.now,
             new_id=world.new_id,
             answer_privately=self.chat.answer_privately,
             abort=courier.abort,
+            metrics=METRICS,
         )
         self.intake = Intake(tools)
         self.abort = courier.abort
@@ -160,6 +165,7 @@ class Distributing(Worker):
             now=self.now,
             shares=lambda _: None,
             stop=self._held.stop,
+            metrics=METRICS,
         )
         made._use(App(connector=Connector(self._world.jobs, self._world.disk.pause)))
         self.storage.carry = made.carry

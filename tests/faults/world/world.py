@@ -18,7 +18,6 @@ from procrastinate.exceptions import ConnectorException
 from sqlalchemy import text
 
 from bot import distributed
-from bot.metrics import Metrics
 from bot.slack import listeners
 from tests.fakes import a_stack
 from tests.faults.world import oracles
@@ -31,14 +30,13 @@ from tests.faults.world.people import Payload, People
 from tests.faults.world.seed import Plan, Rates, plan_of
 from tests.faults.world.slack import Slack
 from tests.faults.world.trace import Trace
-from tests.faults.world.worker import Distributing, Worker
+from tests.faults.world.worker import METRICS, Distributing, Worker
 
 _BEGINNING = datetime(2026, 11, 3, 14, 32, tzinfo=UTC)
 _ACK_SECONDS = 3.0
 _LIVES = 500.0  # steps a process takes on average until it dies, while deaths are left
 _REST_SECONDS = 2_400.0
 _AFTERWARDS = 8.0
-_METRICS = Metrics()
 _CALM = {"lost", "limited", "refused", "not_reached", "model_fails", "model_is_slow", "dies", "freezes"}
 
 _UNDONE = """
@@ -178,7 +176,7 @@ class World:
             if not acked.done():
                 acked.set_result(None)
 
-        keeping = listeners.keep_then(ack, body, storage=worker.storage, door=worker.door(), metrics=_METRICS)
+        keeping = listeners.keep_then(ack, body, storage=worker.storage, door=worker.door(), metrics=METRICS)
         task = self._loop.create_task(keeping, context=worker.context.copy())
         await asyncio.wait([acked, task], timeout=_ACK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if task.done() and not worker.is_dead and (problem := task.exception()):
@@ -218,10 +216,12 @@ class World:
                 return
             await asyncio.sleep(1.0)
         while undone := await self.rows(_UNDONE):
-            if self._loop.time() > until:
-                self.wrong(f"left undone: {undone}")
-                return
-            await asyncio.sleep(1.0)
+            seen = self.disk.commits
+            while self.disk.commits == seen:
+                if self._loop.time() > until:
+                    self.wrong(f"left undone: {undone}")
+                    return
+                await asyncio.sleep(1.0)
         await asyncio.sleep(_AFTERWARDS)
         if undone := await self.rows(_UNDONE):
             self.wrong(f"came up again: {undone}")
@@ -361,7 +361,7 @@ def _nothing_cleared_away() -> Iterator[None]:
 def _polled_seldom() -> Iterator[None]:
     """procrastinate's workers are told of new jobs; looking for those that became due takes most of their time."""
     before = distributed._POLL
-    distributed._POLL = 2.0
+    distributed._POLL = 6.0
     try:
         yield
     finally:
