@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
-from sqlalchemy import text
 
 from storage.database import Database
 from storage.trouble import is_trouble
@@ -44,7 +42,7 @@ class SharedClock:
             return
         async with self._storage.reading() as saved:
             before = self._wall()
-            found: Any = (await saved.connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+            found = await saved.clock()
             after = self._wall()
         behind = found - (before + (after - before) / 2)
         behind = behind if abs(behind) > max(_NEAR, after - before) else timedelta()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
@@ -88,6 +89,11 @@ class Saved:
         self.ledger = Ledger(connection)
         self.marks = Marks(connection)
         self.paces = Paces(connection)
+
+    async def clock(self) -> datetime:
+        """What time it is by the database's clock. PostgreSQL only."""
+        found: datetime = (await self.connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        return found
 
     async def driver(self) -> Any:
         """The driver's own connection, for whoever adds something of theirs to the transaction."""
