@@ -26,8 +26,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("answers") as answers:  # a critic's verdict has up to 21 characters
         answers.alter_column("verdict", existing_type=sa.String(length=20), type_=sa.String(length=40))
-    op.create_index("ix_reviews_remind_at", "reviews", ["remind_at"])
-    op.create_index("ix_ledger_team", "ledger", ["team", "seq"])
     op.add_column("runs", sa.Column("seat", sa.String(length=100), nullable=True))
     op.add_column("runs", sa.Column("seat_host", sa.String(length=300), nullable=True))
     op.add_column("runs", sa.Column("is_seated", sa.Boolean(), nullable=False, server_default=sa.false()))
@@ -37,8 +35,6 @@ def downgrade() -> None:
     op.drop_column("runs", "is_seated")
     op.drop_column("runs", "seat_host")
     op.drop_column("runs", "seat")
-    op.drop_index("ix_ledger_team", "ledger")
-    op.drop_index("ix_reviews_remind_at", "reviews")
     with op.batch_alter_table("answers") as answers:
         answers.alter_column("verdict", existing_type=sa.String(length=40), type_=sa.String(length=20))
     op.drop_table("paces")
