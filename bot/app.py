@@ -161,10 +161,9 @@ class Countersign(Parts):
     async def _courier(self) -> Embedded | Distributed:
         if self.storage.is_sqlite:
             return Embedded(storage=self.storage, perform=self._perform, now=self.now)
-        url = self.storage.url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._held = Held(self.storage)
         courier = Distributed(
-            url=url,
+            url=self.storage.libpq_url,
             storage=self.storage,
             now=self.now,
             shares=self._pace.share,

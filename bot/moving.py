@@ -37,9 +37,9 @@ async def copy_from(settings: Settings, address: str) -> str:
 
 async def _doubt_what_was_owed(target: Database) -> None:
     """The bot may have died between a post and its commit: whoever attends to what is undone looks in Slack first."""
-    url = target.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    courier = Distributed(url=url, storage=target, now=utc_now, shares=lambda _: None, attends=False)
-    async with courier:
+    async with Distributed(
+        url=target.libpq_url, storage=target, now=utc_now, shares=lambda _: None, attends=False
+    ) as courier:
         await courier.reconcile()
 
 

@@ -132,6 +132,11 @@ class Database:
         self.transactions = 0
 
     @property
+    def libpq_url(self) -> str:
+        """Where it is, as PostgreSQL's own programs and psycopg have it; with the password."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @property
     def commits(self) -> int:
         """How often we waited for the disk."""
         return self._writers.commits if self._writers else self.transactions

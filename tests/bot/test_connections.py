@@ -22,7 +22,7 @@ async def test_a_process_holds_no_more_connections_than_the_docs_say(role: str, 
     url = await asyncio.to_thread(postgres.fresh)
     storage = Database(url)
     courier = Distributed(
-        url=url.replace("+psycopg", ""),
+        url=storage.libpq_url,
         storage=storage,
         now=lambda: datetime.now(UTC),
         shares=lambda _: None,

@@ -74,8 +74,7 @@ async def url(postgres: Server) -> str:
 async def process(url: str) -> AsyncIterator[tuple[Database, Distributed]]:
     async with AsyncExitStack() as scene:
         storage = await scene.enter_async_context(Database(url))
-        plain = url.replace("+psycopg", "")
-        courier = Distributed(url=plain, storage=storage, now=now, shares=lambda _: None)
+        courier = Distributed(url=storage.libpq_url, storage=storage, now=now, shares=lambda _: None)
         await scene.enter_async_context(courier)
         storage.carry = courier.carry
         yield storage, courier
