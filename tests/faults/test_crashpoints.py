@@ -28,7 +28,7 @@ from tests.faults.doom import ANY
 from tests.faults.nursery import ROOT
 from tests.faults.power import Power
 from tests.faults.process import PATIENCE, Host, host
-from tests.postgres import NoPostgreSQL, Server
+from tests.postgres import Server, or_skipped
 from tests.postgres import server as server_
 
 CHECK = "white_check_mark"
@@ -172,13 +172,8 @@ async def test_undisturbed_a_thread_is_what_it_is_compared_with(stage: str, tmp_
 @pytest.fixture(scope="module")
 def durable() -> Iterator[Server]:
     """A PostgreSQL that waits for its disk, and may be stopped as if there were no more power."""
-    try:
-        with server_(fsync="on", full_page_writes="on", synchronous_commit="on") as running:
-            yield running
-    except NoPostgreSQL as problem:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no PostgreSQL can be started here: {problem}")
+    with or_skipped(), server_(fsync="on", full_page_writes="on", synchronous_commit="on") as running:
+        yield running
 
 
 @pytest.mark.parametrize(("point", "way", "again"), cells(*ALONE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ import pytest
 
 from bot.playground.server import Message
 from tests.faults.process import PATIENCE, Host, host
-from tests.postgres import NoPostgreSQL, Server, _give, server
+from tests.postgres import Server, _give, or_skipped, server
 
 FINAL = [
     ("root", "final", ""),
@@ -79,13 +78,8 @@ def pair() -> Iterator[Pair]:
 
 @pytest.fixture
 def servers() -> Iterator[Pair]:
-    try:
-        with pair() as running:
-            yield running
-    except NoPostgreSQL as problem:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no PostgreSQL can be started here: {problem}")
+    with or_skipped(), pair() as running:
+        yield running
 
 
 class Person:

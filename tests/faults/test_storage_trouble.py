@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -27,7 +26,7 @@ from storage.database import Database
 from storage.errands import Subject
 from storage.schema import migrate
 from storage.trouble import is_trouble
-from tests.postgres import NoPostgreSQL, Server, server
+from tests.postgres import Server, or_skipped, server
 from tests.storage.records import keep, run, work
 from tests.stories import workspace
 from tests.stories.workspace import Team, stage_of, team
@@ -43,13 +42,8 @@ Trouble = Callable[[Team], AbstractAsyncContextManager[None]]
 @pytest.fixture(scope="module")
 def our_server() -> Iterator[Server]:
     """One that may be stopped without stopping anybody else's."""
-    try:
-        with server() as running:
-            yield running
-    except NoPostgreSQL as problem:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no PostgreSQL can be started here: {problem}")
+    with or_skipped(), server() as running:
+        yield running
 
 
 async def _pragma(us: Team, statement: str) -> None:
@@ -251,8 +245,9 @@ async def test_a_job_that_ended_while_the_database_was_away_does_not_block_its_t
 
     async with AsyncExitStack() as scene:
         storage = await scene.enter_async_context(Database(url))
-        plain = url.replace("+psycopg", "")
-        courier = Distributed(url=plain, storage=storage, now=lambda: datetime.now(UTC), shares=lambda _: None)
+        courier = Distributed(
+            url=storage.libpq_url, storage=storage, now=lambda: datetime.now(UTC), shares=lambda _: None
+        )
         await scene.enter_async_context(courier)
         storage.carry = courier.carry
         served = asyncio.create_task(
@@ -275,12 +270,13 @@ async def test_what_does_not_pass_ends_the_queue_and_is_told(our_server: Server)
     def shares(_: int) -> None:
         raise ZeroDivisionError
 
-    async with Database(url) as storage:
-        plain = url.replace("+psycopg", "")
-        async with Distributed(url=plain, storage=storage, now=lambda: datetime.now(UTC), shares=shares) as courier:
-            async with asyncio.timeout(30):
-                with pytest.raises(ExceptionGroup, match="unhandled"):
-                    await courier.serve({})
+    async with (
+        Database(url) as storage,
+        Distributed(url=storage.libpq_url, storage=storage, now=lambda: datetime.now(UTC), shares=shares) as courier,
+    ):
+        async with asyncio.timeout(30):
+            with pytest.raises(ExceptionGroup, match="unhandled"):
+                await courier.serve({})
 
 
 def test_repeats_are_written_once_a_minute_and_counted() -> None:
