@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.playground.server import Playground
+from bot.playground.server import Fault, Playground
 from bot.slack.calls import build_client, build_session
 from bot.slack.chat import Chat
 from handlers.words import Body, line
@@ -42,6 +42,22 @@ class HurriedTime:
 
 def now() -> datetime:
     return datetime.now(UTC)
+
+
+LOSSES = {
+    "the reply is lost": Fault.LOSE_REPLY,
+    "a 500 after it was done": Fault.SERVER_ERROR_AFTER,
+    "a 500 before it was done": Fault.SERVER_ERROR_BEFORE,
+    "a reset before it was done": Fault.RESET_BEFORE,
+    "a time-out before it was done": Fault.HANG,
+    "a time-out after it was done": Fault.HANG_AFTER,
+    "a page of HTML": Fault.HTML,
+    "a 503": Fault.DOWN,
+    "internal_error": Fault.ERROR("internal_error"),
+    "fatal_error": Fault.ERROR("fatal_error"),
+    "an error nobody knows": Fault.ERROR("moon_in_the_wrong_phase"),
+}
+"""Ways in which a call may end without our knowing what became of it, or as Slack says no."""
 
 
 def said(text: str, **facts: Any) -> Body:
@@ -146,6 +162,10 @@ class Desk:
         """The words of the thread, root first."""
         assert work_ts is not None
         return [message.visible for message in self.slack.thread(channel, work_ts)]
+
+    async def shown(self, work: Work) -> list[str]:
+        """The words of a work's thread, wherever it is by now."""
+        return self.thread((await self.again(work)).thread_ts, work.channel)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,27 +11,12 @@ from typing import Any
 import pytest
 
 from bot.playground.server import Fault
-from bot.slack.calls import build_client
 from bot.slack.chat import digest_of
-from handlers.words import Body, Button, Who, line
+from handlers.words import Body, Button
 from storage.records import Kind, Run, RunState, Work
-from tests.bot.slack.desk import DOCS, LAUNCH, Desk, open_desk, said
+from tests.bot.slack.desk import DOCS, LAUNCH, LOSSES, Desk, open_desk, said
 from tests.storage.records import keep
 from tests.storage.records import run as a_run
-
-LOSSES = {
-    "the reply is lost": Fault.LOSE_REPLY,
-    "a 500 after it was done": Fault.SERVER_ERROR_AFTER,
-    "a 500 before it was done": Fault.SERVER_ERROR_BEFORE,
-    "a reset before it was done": Fault.RESET_BEFORE,
-    "a time-out before it was done": Fault.HANG,
-    "a time-out after it was done": Fault.HANG_AFTER,
-    "a page of HTML": Fault.HTML,
-    "a 503": Fault.DOWN,
-    "internal_error": Fault.ERROR("internal_error"),
-    "fatal_error": Fault.ERROR("fatal_error"),
-    "an error nobody knows": Fault.ERROR("moon_in_the_wrong_phase"),
-}
 
 
 def answer_of(text: str) -> Body:
@@ -43,11 +27,6 @@ def answer_of(text: str) -> Body:
     return Body(
         answer=(block,), fallback="draft 1", facts={"stage": "draft", "sha256": "ab" * 32, "part": 1, "parts": 1}
     )
-
-
-async def shown(desk: Desk, work: Work) -> list[str]:
-    rooted = await desk.again(work)
-    return desk.thread(rooted.thread_ts, work.channel)
 
 
 def slots(desk: Desk) -> list[str]:
@@ -62,7 +41,7 @@ async def test_a_thread_begins_with_its_root_and_keeps_the_order_of_what_was_sai
     await desk.delivers()
 
     facts = ["jungle fact 1", "jungle fact 2", "jungle fact 3"]
-    assert await shown(desk, work) == ["About marsupilami", "draft · queued", *facts]
+    assert await desk.shown(work) == ["About marsupilami", "draft · queued", *facts]
 
 
 async def test_each_delivered_message_costs_one_commit(desk: Desk) -> None:
@@ -100,7 +79,7 @@ async def test_only_the_newest_form_of_an_unsent_message_is_ever_sent(desk: Desk
     card = await desk.owes(work, "card", "draft · queued", kind=Kind.CARD)
     await desk.revises(card, "draft · answered")
     await desk.delivers()
-    assert await shown(desk, work) == ["About axolotl", "draft · answered"]
+    assert await desk.shown(work) == ["About axolotl", "draft · answered"]
     assert desk.slack.calls_of("chat.update") == []
 
 
@@ -126,7 +105,7 @@ async def test_what_is_new_is_said_before_what_only_changed(desk: Desk) -> None:
     await desk.owes(work, "a2", answer_of("It digs."), kind=Kind.ANSWER)
     await desk.revises(card, "draft · answered")
     await desk.delivers()
-    assert await shown(desk, work) == ["About bilby", "draft · answered", "A bilby has long ears.", "It digs."]
+    assert await desk.shown(work) == ["About bilby", "draft · answered", "A bilby has long ears.", "It digs."]
     assert [call.method for call in desk.slack.calls if call.method.startswith("chat.")][2:] == [
         "chat.postMessage",
         "chat.postMessage",
@@ -145,7 +124,7 @@ async def test_a_loss_neither_doubles_nor_swallows_a_message(desk: Desk, loss: s
     await desk.owes(work, "last", "and boasts at night")
     await desk.delivers()
 
-    assert await shown(desk, work) == ["About kakapo", "a parrot that cannot fly", "and boasts at night"]
+    assert await desk.shown(work) == ["About kakapo", "a parrot that cannot fly", "and boasts at night"]
     assert slots(desk) == ["kakapo/root", "kakapo/notice", "kakapo/last"]
     notice = await desk.row("kakapo/notice")
     assert notice.digest == digest_of(next(m for m in desk.slack.by_bot() if m.slot == notice.slot))
@@ -159,7 +138,7 @@ async def test_an_edit_is_repeated_until_its_reply_arrives(desk: Desk, loss: str
     desk.slack.faults.add("chat.update", LOSSES[loss], times=2)
     await desk.revises(card, "draft · answered")
     await desk.delivers()
-    assert await shown(desk, work) == ["About dik-dik", "draft · answered"]
+    assert await desk.shown(work) == ["About dik-dik", "draft · answered"]
 
 
 @pytest.mark.parametrize("slot", ["root", "notice"])
@@ -188,7 +167,7 @@ async def test_a_message_found_again_is_edited_if_it_was_revised_meanwhile(desk:
     await desk.dies()
     await desk.revises(card, "draft · answered")
     await desk.delivers()
-    assert await shown(desk, work) == ["About pangolin", "draft · answered"]
+    assert await desk.shown(work) == ["About pangolin", "draft · answered"]
     assert (await desk.row(card)).shown == 2
 
 
@@ -265,7 +244,7 @@ async def test_what_was_owed_in_an_outage_arrives_in_order_afterwards(desk: Desk
     desk.slack.come_back()
     await desk.delivers()
     for work in works:
-        assert await shown(desk, work) == [f"About {work.id}", *(f"{work.id} says {number}" for number in range(3))]
+        assert await desk.shown(work) == [f"About {work.id}", *(f"{work.id} says {number}" for number in range(3))]
 
 
 @pytest.mark.parametrize("shut", ["kicked", "archived"])
@@ -293,8 +272,8 @@ async def test_a_thread_in_a_channel_that_is_shut_goes_on_when_it_is_open_again(
         place.is_archived = False
     await desk.delivers()
     for work in works:
-        assert await shown(desk, work) == [f"About {work.id}", "long legs", "large ears"]
-    assert await shown(desk, free) == ["About caracal"]
+        assert await desk.shown(work) == [f"About {work.id}", "long legs", "large ears"]
+    assert await desk.shown(free) == ["About caracal"]
 
 
 async def test_a_429_is_obeyed_and_changes_nothing_else(desk: Desk) -> None:
@@ -305,7 +284,7 @@ async def test_a_429_is_obeyed_and_changes_nothing_else(desk: Desk) -> None:
     await desk.owes(work, "n1", "cubes")
     await desk.owes(work, "n2", "really")
     await desk.delivers()
-    assert await shown(desk, work) == ["About wombat", "cubes", "really"]
+    assert await desk.shown(work) == ["About wombat", "cubes", "really"]
     assert any(seconds == pytest.approx(31, abs=1) for seconds in desk.time.asked)
     assert desk.slack.calls_of("conversations.replies") == []
 
@@ -319,7 +298,7 @@ async def test_a_429_in_one_channel_does_not_hold_up_another(desk: Desk) -> None
     await desk.owes(free, "n", "as a bird")
     desk.starts()
     await desk.slack.until(lambda: "free/n" in slots(desk))
-    assert await shown(desk, free) == ["About free", "as a bird"]
+    assert await desk.shown(free) == ["About free", "as a bird"]
 
 
 @pytest.mark.parametrize("error", ["invalid_auth", "token_revoked", "account_inactive", "missing_scope"])
@@ -328,7 +307,7 @@ async def test_a_broken_token_loses_nothing(desk: Desk, error: str) -> None:
     work = await desk.work("ibex")
     await desk.owes(work, "n", "climbs dams")
     await desk.delivers()
-    assert await shown(desk, work) == ["About ibex", "climbs dams"]
+    assert await desk.shown(work) == ["About ibex", "climbs dams"]
 
 
 @pytest.mark.parametrize("error", ["channel_not_found", "not_in_channel", "is_archived", "restricted_action"])
@@ -390,7 +369,7 @@ async def test_a_reason_nobody_knows_is_tried_some_times_and_then_given_up(desk:
     await desk.owes(work, "n2", "a tuft of fur")
     await desk.delivers()
     assert (await desk.row("yeti/n1")).given_up == "too_much_snow"
-    assert await shown(desk, work) == ["About yeti", "a tuft of fur"]
+    assert await desk.shown(work) == ["About yeti", "a tuft of fur"]
 
 
 @pytest.mark.parametrize("error", ["message_not_found", "edit_window_closed", "cant_update_message"])
@@ -403,7 +382,7 @@ async def test_an_edit_slack_will_never_take_is_given_up_and_the_thread_goes_on(
     await desk.owes(work, "n", "a large bird")
     await desk.delivers()
     assert (await desk.row(card)).given_up == error
-    assert await shown(desk, work) == ["About moa", "draft · queued", "a large bird"]
+    assert await desk.shown(work) == ["About moa", "draft · queued", "a large bird"]
 
 
 @pytest.mark.parametrize("error", ["invalid_blocks", "msg_blocks_too_long", "msg_too_long"])
@@ -430,293 +409,6 @@ def _fields(body: Body) -> dict[str, Any]:
 
 def _first_block(message: Any) -> str:
     return "".join(leaf["text"] for leaf in message.blocks[0]["elements"][0]["elements"])
-
-
-# For one person's eyes
-
-
-async def test_words_for_one_person_reach_only_them_in_the_thread(desk: Desk) -> None:
-    work = await desk.work("lemur")
-    await desk.owes(work, "hint", "You asked for this text.", person="U0ANN")
-    await desk.delivers()
-    [hint] = desk.slack.ephemerals("ann")
-    assert (hint.visible, hint.thread_ts) == ("You asked for this text.", (await desk.again(work)).thread_ts)
-    assert await shown(desk, work) == ["About lemur"]
-
-
-@pytest.mark.parametrize("loss", ["the reply is lost", "a time-out after it was done", "a 500 after it was done"])
-async def test_words_for_one_person_are_not_repeated_when_nobody_knows_whether_they_arrived(
-    desk: Desk, loss: str
-) -> None:
-    work = await desk.work("loris")
-    desk.slack.faults.add("chat.postEphemeral", LOSSES[loss])
-    await desk.owes(work, "hint", "Slowly.", person="U0ANN")
-    await desk.delivers()
-    await desk.chat.settled()
-    assert [hint.visible for hint in desk.slack.ephemerals("ann")] == ["Slowly."]
-
-
-async def test_words_for_one_person_survive_what_certainly_stopped_them(desk: Desk) -> None:
-    work = await desk.work("potoo")
-    desk.slack.faults.add("chat.postEphemeral", Fault.RATE_LIMITED(3))
-    desk.slack.faults.add("chat.postEphemeral", Fault.ERROR("invalid_auth"))
-    await desk.owes(work, "hint", "Sits very still.", person="U0ANN")
-    desk.starts()
-    await desk.slack.until(lambda: desk.slack.ephemerals("ann"))
-    await desk.delivers()
-    assert [hint.visible for hint in desk.slack.ephemerals("ann")] == ["Sits very still."]
-
-
-async def test_words_for_one_person_are_not_repeated_by_the_next_process(desk: Desk) -> None:
-    work = await desk.work("colugo")
-    desk.slack.faults.add("chat.postEphemeral", Fault.HANG_AFTER)
-    await desk.owes(work, "hint", "It glides.", person="U0ANN")
-    desk.starts()
-    await desk.slack.until(lambda: desk.slack.ephemerals("ann"))
-    await desk.dies()
-    await desk.delivers()
-    assert len(desk.slack.ephemerals("ann")) == 1
-
-
-# Heartbeats
-
-
-async def card_of(desk: Desk, name: str) -> str:
-    work = await desk.work(name)
-    card = await desk.owes(work, "card", said("queued", state="queued"), kind=Kind.CARD)  # as it is remembered
-    await desk.delivers()
-    await desk.chat.settled()
-    return card
-
-
-def card_words(desk: Desk) -> str:
-    return desk.slack.by_bot("card")[0].visible
-
-
-async def test_a_heartbeat_refreshes_the_card_and_owes_nothing(desk: Desk) -> None:
-    card = await card_of(desk, "tenrec")
-    before = desk.database.commits
-    await desk.chat.heartbeat(card, said("working · 4 s", state="running"))
-    assert card_words(desk) == "working · 4 s"
-    assert desk.database.commits == before
-
-
-async def test_heartbeats_of_one_card_are_three_seconds_apart(desk: Desk) -> None:
-    card = await card_of(desk, "vole")
-    for seconds in range(1, 5):
-        await desk.chat.heartbeat(card, said(f"working · {seconds} s", state="running"))
-    assert card_words(desk) == "working · 1 s"
-    await desk.time.sleep(3)
-    await desk.chat.heartbeat(card, said("working · 9 s", state="running"))
-    assert card_words(desk) == "working · 9 s"
-
-
-async def test_a_heartbeat_never_follows_the_final_form(desk: Desk) -> None:
-    card = await card_of(desk, "stoat")
-    await desk.revises(card, said("answered", state="answered"))
-    await desk.delivers()
-    await desk.chat.heartbeat(card, said("working · 8 s", state="running"))
-    assert card_words(desk) == "answered"
-
-
-@pytest.mark.parametrize("over", ["answered", "failed", "cancelled", "refused"])
-async def test_a_heartbeat_of_a_run_that_is_over_is_dropped(desk: Desk, over: str) -> None:
-    work = await desk.work("linsang")
-    card = await desk.owes(work, "card", said(over, state=over), kind=Kind.CARD)
-    await desk.delivers()
-    await desk.chat.heartbeat(card, said("working · 8 s", state="running"))
-    assert card_words(desk) == over
-
-
-async def test_a_heartbeat_says_nothing_while_a_newer_form_is_owed(desk: Desk) -> None:
-    card = await card_of(desk, "polecat")
-    await desk.dies()
-    await desk.revises(card, said("working · glm-5 for kimi-k2", state="running"))
-    await desk.chat.heartbeat(card, said("working · kimi-k2, 8 s", state="running"))
-    assert card_words(desk) == "queued"
-
-
-async def test_a_heartbeat_whose_caller_went_away_is_not_overtaken_by_the_final_form(desk: Desk) -> None:
-    card = await card_of(desk, "ermine")
-    desk.slack.faults.add("chat.update", Fault.SLOW(0.2))
-    beat = asyncio.create_task(desk.chat.heartbeat(card, said("working · 8 s", state="running")))
-    await desk.slack.until(lambda: card_words(desk) == "working · 8 s")
-    beat.cancel()
-    await desk.revises(card, said("answered", state="answered"))
-    with contextlib.suppress(asyncio.CancelledError):
-        await beat
-    await desk.delivers()
-    assert card_words(desk) == "answered"
-    beating, final = desk.slack.calls_of("chat.update")
-    assert beating.status == 200, "the final form waits for the heartbeat's reply"
-    assert final.args["metadata"]["event_payload"]["state"] == "answered"
-
-
-async def test_the_final_form_waits_for_a_heartbeat_of_unknown_outcome(desk: Desk) -> None:
-    card = await card_of(desk, "weasel")
-    desk.slack.faults.add("chat.update", Fault.LOSE_REPLY)
-    desk.time.asked.clear()
-    await desk.chat.heartbeat(card, said("working · 8 s", state="running"))
-    assert desk.time.asked == [5.0]
-
-
-async def test_heartbeats_give_way_when_there_is_little_room(desk: Desk) -> None:
-    cards = [await card_of(desk, f"mouse-{number}") for number in range(20)]
-    for card in cards:
-        await desk.chat.heartbeat(card, said("working · 5 s", state="running"))
-    beats = len(desk.slack.calls_of("chat.update"))
-    assert 10 <= beats < 20, "a third of the bucket stays free for what is owed"
-    await desk.revises(cards[0], said("answered", state="answered"))
-    desk.time.asked.clear()
-    await desk.delivers()
-    assert desk.time.asked == []
-
-
-async def test_heartbeats_in_a_storm_never_overtake_what_is_owed(desk: Desk) -> None:
-    rng = random.Random(7)
-    cards = [await card_of(desk, f"shrew-{number}") for number in range(6)]
-    for _ in range(12):
-        faults = [Fault.SLOW(0.02), Fault.LOSE_REPLY, Fault.SERVER_ERROR_AFTER, Fault.RATE_LIMITED(1)]
-        desk.slack.faults.add("chat.update", rng.choice(faults))
-
-    async def beats(card: str) -> None:
-        while True:
-            await desk.chat.heartbeat(card, said("working", state="running"))
-            await asyncio.sleep(rng.random() / 50)
-            await desk.time.sleep(3)
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(beats(card)) for card in cards]
-        await asyncio.sleep(0.1)
-        for card in cards:
-            await desk.revises(card, said("answered", state="answered"))
-        await desk.delivers()
-        await asyncio.sleep(0.1)
-        for task in tasks:
-            task.cancel()
-    assert {card.visible for card in desk.slack.by_bot("card")} == {"answered"}
-
-
-# Beside the outbox
-
-
-async def test_a_status_is_shown_and_taken_away(desk: Desk) -> None:
-    work = await desk.work("heron")
-    await desk.delivers()
-    work = await desk.again(work)
-    assert work.thread_ts
-    await desk.chat.show_status(work, "is thinking")
-    assert desk.slack.status("launch", work.thread_ts) == "is thinking"
-    await desk.chat.show_status(work, "")
-    assert desk.slack.status("launch", work.thread_ts) == ""
-
-
-async def test_a_status_finds_a_thread_that_began_after_it_was_asked_for(desk: Desk) -> None:
-    work = await desk.work("dugong")
-    await desk.delivers()
-    await desk.chat.show_status(work, "is thinking")
-    assert desk.slack.calls_of("assistant.threads.setStatus")[-1].args["status"] == "is thinking"
-
-
-async def test_where_statuses_are_refused_we_stop_asking_for_a_while(desk: Desk) -> None:
-    work = await desk.work("bittern")
-    await desk.delivers()
-    work = await desk.again(work)
-    method = "assistant.threads.setStatus"
-    desk.slack.faults.add(method, Fault.ERROR("missing_scope"))
-    for _ in range(3):
-        await desk.chat.show_status(work, "is thinking")
-    assert len(desk.slack.calls_of(method)) == 1
-    await desk.time.sleep(700)
-    await desk.chat.show_status(work, "is thinking")
-    assert len(desk.slack.calls_of(method)) == 2
-
-
-async def test_a_private_answer_goes_by_the_commands_address_where_the_bot_is_no_member(desk: Desk) -> None:
-    address = desk.slack._response_urls.new("U0ANN", "C0QUIET")
-    body = Body(lines=(line("I am not in this channel, ", Who(person="U0ANN"), "."),), fallback="Not in this channel")
-    await desk.chat.answer_privately(reply_url=address, channel="C0QUIET", person="U0ANN", thread_ts=None, body=body)
-    [told] = desk.slack.ephemerals("ann")
-    assert (told.channel, told.visible) == ("C0QUIET", "I am not in this channel, <@U0ANN>.")
-
-
-@pytest.mark.parametrize("address", [None, "http://evil.example/reply", "spent"])
-async def test_a_private_answer_without_a_usable_address_goes_to_the_channel(desk: Desk, address: str | None) -> None:
-    spent = f"{desk.slack.url}/respond/nonesuch"
-    asked = await desk.slack.as_person("ann").says("Anybody here?")
-    await desk.chat.answer_privately(
-        reply_url=spent if address == "spent" else address,
-        channel=LAUNCH, person="U0ANN", thread_ts=asked.ts, body=said("Only me."),
-    )  # fmt: skip
-    [told] = desk.slack.ephemerals("ann")
-    assert (told.visible, told.thread_ts) == ("Only me.", asked.ts)
-
-
-class Lines:
-    """A log that is read."""
-
-    def __init__(self) -> None:
-        self.warned: list[str] = []
-
-    def warning(self, event: str, **_: Any) -> None:
-        self.warned.append(event)
-
-
-@pytest.mark.parametrize("why", ["half an hour is over", "five answers were given"])
-async def test_a_private_answer_whose_address_was_used_up_in_an_outage_goes_to_the_channel(
-    desk: Desk, why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    addresses = desk.slack._response_urls
-    address = addresses.new("U0ANN", LAUNCH)
-    if why.startswith("half"):
-        later = addresses.clock() + 31 * 60
-        monkeypatch.setattr(addresses, "clock", lambda: later)
-    else:
-        for number in range(5):
-            addresses.answer(address.rpartition("/")[2], {"text": f"Answer {number}"})
-    await desk.chat.answer_privately(
-        reply_url=address, channel=LAUNCH, person="U0ANN", thread_ts=None, body=said("Late, but here.")
-    )
-    assert [told.visible for told in desk.slack.ephemerals("ann")][-1] == "Late, but here."
-    assert len(desk.slack.calls_of("chat.postEphemeral")) == 1
-
-
-async def test_a_private_answer_that_has_neither_address_nor_channel_any_more_is_given_up_with_a_line(
-    desk: Desk,
-) -> None:
-    lines = Lines()
-    await desk.another_chat(log=lines).answer_privately(
-        reply_url=f"{desk.slack.url}/respond/nonesuch",
-        channel="C0QUIET",
-        person="U0ANN",
-        thread_ts=None,
-        body=said("Nobody hears this."),
-    )
-    assert lines.warned == ["the reply address was refused", "may not have been told"]
-    assert desk.slack.ephemerals("ann") == []
-
-
-async def test_a_private_answer_that_cannot_be_given_is_only_logged(desk: Desk) -> None:
-    desk.slack.go_down()
-    await desk.chat.answer_privately(
-        reply_url=None, channel=LAUNCH, person="U0ANN", thread_ts=None, body=said("Hello?")
-    )
-    assert desk.slack.ephemerals("ann") == []
-
-
-async def test_a_modal_opens_once_and_says_so(desk: Desk) -> None:
-    trigger = desk.slack.workspace.views.new_trigger("U0ANN").id
-    text = {"type": "section", "text": {"type": "plain_text", "text": "What did it see?"}}
-    view = {"type": "modal", "title": {"type": "plain_text", "text": "Context"}, "blocks": [text]}
-    assert await desk.chat.open_view(trigger, view) is True
-    assert await desk.chat.open_view(trigger, view) is True  # a second delivery of the click finds it open
-    assert len(desk.slack.workspace.views._views) == 1
-
-
-async def test_a_client_sends_everything_once_and_knows_no_proxy(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    client = build_client("xoxb-marsupilami", desk.slack.api_url, desk.session)
-    assert (client.retry_handlers, client.proxy) == ([], None)
 
 
 # Everything at once
@@ -780,7 +472,7 @@ async def _script(database: Path, seed: int) -> None:
             for number in range(3):
                 row = await desk.row(f"{work.id}/n{number}")
                 expected.append(f"{work.id} hums again" if row.revision > 1 else f"{work.id} hums {number}")
-            assert await shown(desk, work) == expected
+            assert await desk.shown(work) == expected
         assert len(slots(desk)) == len(set(slots(desk))) == 16
 
 
