@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from handlers import messages
-from handlers.case import ESCALATED_BY, Case, entry_about, load_case, may_decide, show_state
+from handlers.case import Case, entry_about, load_case, may_decide, show_state
 from handlers.judge import OPEN, ReviewState, approvers
 from handlers.ports import Clock
 from handlers.request import owed
@@ -63,7 +63,7 @@ def _pause(first: timedelta, reminded: int) -> timedelta:
 
 async def _remind(case: Case, number: int, saved: Saved, stack: Stack, *, now: Clock) -> None:
     """Tell those who can decide that they are waited for; from the second time on, the backup reviewers too."""
-    at, escalates = now(), number == ESCALATED_BY
+    at = now()
     before, after = may_decide(case, stack), may_decide(case.reminded(number), stack)
     fresh = [person for person in after if person not in before]
     given = approvers(case.said)
@@ -81,7 +81,7 @@ async def _remind(case: Case, number: int, saved: Saved, stack: Stack, *, now: C
     run = await saved.runs.get(case.review.run_id)
     slot = f"{case.review.run_id}/reminder/{number}"
     await saved.outbox.plan(owed(case.work, run, Kind.NOTICE, slot, body, now=now, answer=case.answer))
-    if escalates and fresh:
+    if fresh:
         await show_state(case.reminded(number), case.state(stack.review, at), saved, stack)
         await saved.ledger.append(entry_about(case, "countersign", "escalated", at, {"backup_reviewers": fresh}))
 
