@@ -319,7 +319,9 @@ async def test_who_relies_on_a_job_that_waits_keeps_it_waiting_until_what_it_lea
             saved.errands.clear()
             attended.hold.set()
             await asyncio.sleep(2.0)  # the first job ends, and the second could begin
-        assert len(await jobs(storage)) == 1
+            # Seen from inside: the second still waits, and no third was put behind it.
+            waiting = await saved.connection.exec_driver_sql("SELECT id FROM procrastinate_jobs WHERE status = 'todo'")
+            assert len(waiting.all()) == 1
         await asyncio.wait_for(found.wait(), 10)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
