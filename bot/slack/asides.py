@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.fence import Displaced
 from bot.slack.blocks import blocks_of, fallback_of
 from bot.slack.calls import CallFailed, Calls, Trouble
 from handlers.ports import Sleep
@@ -43,6 +44,8 @@ class Asides:
             return
         try:
             await self._calls.send(method, channel_id=work.channel, thread_ts=work.thread_ts, status=text)
+        except Displaced:
+            return  # whoever took the run over shows it
         except CallFailed as failed:
             if failed.trouble in {Trouble.OPERATOR, Trouble.ODD, Trouble.NEVER}:
                 self._no_status_until[work.channel] = now + _UNAVAILABLE_SECONDS

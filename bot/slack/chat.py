@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -41,6 +42,24 @@ class _Outcome(Enum):
     DONE = auto()
     LIMITED = auto()  # tried again when its bucket opens
     FAILED = auto()  # tried again after a rest
+    REFUSED = auto()  # likewise, but not for ever: nobody here knows why
+
+
+@dataclass(slots=True)
+class _Struggle:
+    """What stood in a lane's way lately: in a row, but for refusals, which no outage adds to or takes from."""
+
+    failures: int = 0
+    limits: int = 0
+    refusals: int = 0  # of the next message, for reasons that nobody here knows
+
+    def heard(self, outcome: _Outcome) -> None:
+        self.failures = self.failures + 1 if outcome in {_Outcome.FAILED, _Outcome.REFUSED} else 0
+        self.limits = self.limits + 1 if outcome is _Outcome.LIMITED else 0
+        if outcome is _Outcome.DONE:
+            self.refusals = 0
+        elif outcome is _Outcome.REFUSED:
+            self.refusals += 1
 
 
 async def _nothing_else(_work: Work, _runs: Sequence[Run], _code: str) -> None:
@@ -81,7 +100,13 @@ class Chat:
             metrics=counted,
         )
         self._heartbeats = Heartbeats(
-            calls=calls, posting=self._posting, database=database, sleep=sleep, tick=tick, log=self._log
+            calls=calls,
+            posting=self._posting,
+            database=database,
+            sleep=sleep,
+            tick=tick,
+            log=self._log,
+            others_deliver=lambda: not self._is_delivering,
         )
         self._asides = Asides(client=client, calls=calls, sleep=sleep, tick=tick, log=self._log)
         self._lanes: set[str] = set()
@@ -181,7 +206,7 @@ class Chat:
 
     async def _deliver_all(self, work_id: str, *, may_hand_back: bool) -> None:
         self._idle.clear()
-        failures = refusals = 0
+        struggle = _Struggle()
         try:
             while True:
                 outcome = _Outcome.FAILED
@@ -189,18 +214,17 @@ class Chat:
                     if (found := await self._next(work_id)) is None:
                         return
                     with about(slot=found[0].slot):
-                        outcome = await self._try(*found, failures, may_hand_back=may_hand_back)
+                        outcome = await self._try(*found, struggle, may_hand_back=may_hand_back)
                 except (Displaced, Later):
                     raise
                 except Exception:  # noqa: BLE001  a fault of ours or of the database; what is owed stays owed
                     self._log.exception("delivery stumbled")
-                failures = failures + 1 if outcome is _Outcome.FAILED else 0
-                refusals = refusals + 1 if outcome is _Outcome.LIMITED else 0
-                self._note_struggle(work_id, max(failures, refusals))
-                if may_hand_back and failures >= _HANDED_BACK:
+                struggle.heard(outcome)
+                self._note_struggle(work_id, max(struggle.failures, struggle.limits))
+                if may_hand_back and struggle.failures >= _HANDED_BACK:
                     raise Later(_LONGEST_REST)
-                if failures:
-                    await self._sleep(_rest_after(failures))
+                if struggle.failures:
+                    await self._sleep(_rest_after(struggle.failures))
         finally:
             self._struggling.discard(work_id)
             self._lanes.discard(work_id)
@@ -225,26 +249,29 @@ class Chat:
             return await self._next(work_id)
         raise LookupError(f"the work {work_id} has neither a thread nor a root to be posted")
 
-    async def _try(self, message: Message, work: Work, failures: int, *, may_hand_back: bool) -> _Outcome:
+    async def _try(self, message: Message, work: Work, struggle: _Struggle, *, may_hand_back: bool) -> _Outcome:
         """Show a message, or give it up, or say how it is tried again. Raises Later if that takes somebody's help."""
         try:
             await self._posting.show(message, work)
         except CallFailed as failed:
-            facts = {"code": failed.code, "failures": failures + 1}
+            facts = {"code": failed.code, "failures": struggle.failures + 1}
             match failed.trouble:
                 case Trouble.LIMITED:
                     return _Outcome.LIMITED  # its bucket is closed; the next try waits for its turn
                 case Trouble.NEVER:
                     await self._posting.give_up(message, work, failed.code)
                     return _Outcome.DONE
-                case Trouble.ODD if failures >= _ODD_TRIES:
+                case Trouble.ODD if struggle.refusals >= _ODD_TRIES:
                     await self._posting.give_up(message, work, failed.code)
                     return _Outcome.DONE
+                case Trouble.ODD:
+                    self._log.warning("not delivered yet", **facts)
+                    return _Outcome.REFUSED
                 case Trouble.OPERATOR:
                     self._log.error("Slack refuses this app; what is owed waits until it is mended", **facts)
                     if may_hand_back:
                         raise Later(_LONGEST_REST) from failed
-                case Trouble.UNKNOWN | Trouble.LATER | Trouble.ODD:
+                case Trouble.UNKNOWN | Trouble.LATER:
                     self._log.warning("not delivered yet", **facts)
             return _Outcome.FAILED
         return _Outcome.DONE

@@ -36,13 +36,16 @@ class Heartbeats:
         sleep: Sleep,
         tick: Callable[[], float],
         log: Any,
+        others_deliver: Callable[[], bool],
     ) -> None:
+        """`others_deliver`: whether what is owed may be shown by another process than this one."""
         self._calls = calls
         self._posting = posting
         self._database = database
         self._sleep = sleep
         self._tick = tick
         self._log = log
+        self._others_deliver = others_deliver
         self._last: dict[str, float] = {}
         self._numbers = itertools.count(1)
         self._beating: set[asyncio.Task[None]] = set()
@@ -106,6 +109,21 @@ class Heartbeats:
         except CallFailed as failed:
             if failed.trouble is Trouble.UNKNOWN:
                 await self._sleep(_SETTLE)
+        if self._others_deliver():
+            await self._make_good(card)
+
+    async def _make_good(self, card: Message) -> None:
+        """Another process may have shown a newer form while ours was on its way: then that is shown once more.
+
+        Of this process none was: it waits for the slot's lock.
+        """
+        async with self._database.reading() as saved:
+            if not _is_newer(await saved.outbox.get(card.slot), card):
+                return
+        async with self._database.transaction() as saved:
+            newest = await saved.outbox.get(card.slot)
+            if newest is not None:
+                await saved.outbox.revise(newest.slot, newest.body)
 
     def _remember(self, slot: str) -> None:
         if len(self._last) >= _MOST_REMEMBERED:
@@ -120,3 +138,7 @@ def _may_be_refreshed(card: Message, body: Body) -> bool:
     """
     is_shown = card.ts is not None and card.shown == card.revision and card.given_up is None
     return is_shown and body.facts.get("state") == "running" and card.body.get("facts", {}).get("state") in _OPEN
+
+
+def _is_newer(now: Message | None, then: Message) -> bool:
+    return now is not None and now.revision > then.revision

@@ -192,14 +192,16 @@ async def told(trouble: Trouble, folder: Path) -> None:
                 asked = await ann.command("/draft", f"never {LONG}", channel="launch")
                 await ann.replies(root, f"<@UBOT> critique {LONG}")
                 await asyncio.sleep(3.0)
-                assert not asked.ok or any("could not be stored" in said for said in us.whispers("ann"))
+                was_kept = asked.ok and not any("could not be stored" in said for said in us.whispers("ann"))
                 if trouble is not cut_off:  # between two cuts, something may be kept
+                    assert not was_kept
                     assert us.slack._delivery._tasks, "a mention was acknowledged that nobody had kept"
-                assert ("draft", "answered") not in us.states(root)
+                    assert ("draft", "answered") not in us.states(root)
             await us.slack.until(lambda: ("critique", "answered") in us.states(root), timeout=30)
             await us.quiet()
             assert us.states(root) == [(stage, "answered") for stage in ("scout", "draft", "critique")]
-            assert await us.rows("SELECT id FROM works WHERE brief LIKE 'never%'") == []
+            kept = await us.rows("SELECT id FROM works WHERE brief LIKE 'never%'")
+            assert len(kept) == was_kept or (trouble is cut_off and kept)  # a commit whose end was not heard may hold
             assert us.slack.given_up == []
             forget_what_began_again(us.models)
     notices = [line for line in lines if line["event"] in {BEGAN, OVER}]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.fence import fenced
 from bot.playground.server import Fault
 from bot.slack.calls import build_client
 from handlers.words import Body, Who, line
@@ -28,6 +29,16 @@ async def test_a_status_finds_a_thread_that_began_after_it_was_asked_for(desk: D
     await desk.delivers()
     await desk.chat.show_status(work, "is thinking")
     assert desk.slack.calls_of("assistant.threads.setStatus")[-1].args["status"] == "is thinking"
+
+
+async def test_whoever_lost_the_run_shows_no_status_and_breaks_nothing(desk: Desk) -> None:
+    async def lost() -> bool:
+        return False
+
+    work = await desk.work("serval", thread_ts="1793717320.000100")
+    with fenced(lost):
+        await desk.chat.show_status(work, "is drafting")
+    assert desk.slack.calls_of("assistant.threads.setStatus") == []
 
 
 async def test_where_statuses_are_refused_we_stop_asking_for_a_while(desk: Desk) -> None:

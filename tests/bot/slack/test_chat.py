@@ -372,6 +372,16 @@ async def test_a_reason_nobody_knows_is_tried_some_times_and_then_given_up(desk:
     assert await desk.shown(work) == ["About yeti", "a tuft of fur"]
 
 
+async def test_an_outage_before_a_reason_nobody_knows_loses_nothing(desk: Desk) -> None:
+    work = await desk.work("almas")
+    await desk.delivers()
+    desk.slack.faults.add("chat.postMessage", Fault.DOWN, times=20)
+    desk.slack.faults.add("chat.postMessage", Fault.ERROR("too_much_snow"), times=6)
+    await desk.owes(work, "n1", "footprints")
+    await desk.delivers()
+    assert await desk.shown(work) == ["About almas", "footprints"]
+
+
 @pytest.mark.parametrize("error", ["message_not_found", "edit_window_closed", "cant_update_message"])
 async def test_an_edit_slack_will_never_take_is_given_up_and_the_thread_goes_on(desk: Desk, error: str) -> None:
     work = await desk.work("moa")

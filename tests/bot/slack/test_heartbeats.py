@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from typing import Any
 
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.playground.server import Fault
 from storage.records import Kind
@@ -66,6 +68,31 @@ async def test_a_heartbeat_says_nothing_while_a_newer_form_is_owed(desk: Desk) -
     await desk.revises(card, said("working · glm-5 for kimi-k2", state="running"))
     await desk.chat.heartbeat(card, said("working · kimi-k2, 8 s", state="running"))
     assert card_words(desk) == "queued"
+
+
+async def test_a_heartbeat_that_another_process_overtook_with_the_final_form_shows_it_once_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = await card_of(desk, "marten")
+    await desk.dies()
+    slow = desk.another_chat()
+    send = AsyncWebClient.api_call
+    is_first = True
+
+    async def overtaken(client: AsyncWebClient, method: str, **more: Any) -> Any:
+        nonlocal is_first
+        if method == "chat.update" and is_first:
+            is_first = False
+            await desk.revises(card, said("cancelled", state="cancelled"))
+            await desk.delivers()
+        return await send(client, method, **more)
+
+    monkeypatch.setattr(AsyncWebClient, "api_call", overtaken)
+    await slow.heartbeat(card, said("working · 8 s", state="running"))
+    desk.chat.wake()
+    await desk.delivers()
+    assert card_words(desk) == "cancelled"
+    assert (await desk.row(card)).revision == 3
 
 
 async def test_a_heartbeat_whose_caller_went_away_is_not_overtaken_by_the_final_form(desk: Desk) -> None:

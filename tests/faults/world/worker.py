@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,7 @@ from procrastinate import App
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app import cut
+from bot.clock import SharedClock
 from bot.distributed import Distributed
 from bot.held import Held
 from bot.intake import Intake, Tools
@@ -26,6 +28,7 @@ from bot.slack.pace import Pace
 from handlers.result import NotOurs
 from handlers.review import meaning
 from handlers.run import run_broke, run_stage
+from storage.database import Database
 from storage.errands import Subject
 from storage.records import Run
 from tests.faults.world.jobs import Connector
@@ -39,6 +42,29 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 30.0
 METRICS = Metrics()
 """Of all worlds together, for nobody reads them: making them anew takes longer than most of what a process does."""
+
+
+class _DatabasesClock:
+    """As much of PostgreSQL as a SharedClock asks for: what time it is by the world's own clock."""
+
+    is_sqlite = False
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[_DatabasesClock]:
+        yield self
+
+    async def clock(self) -> datetime:
+        return self._world.now()
+
+
+def _at_once(work: Coroutine[Any, Any, None]) -> None:
+    """Something that never waits, where nobody may wait."""
+    with suppress(StopIteration):
+        work.send(None)
+        raise AssertionError("it waited")
 
 
 class Worker:
@@ -60,7 +86,8 @@ class Worker:
         if self._lives <= 0:
             self._world.kill(self, "anywhere")
 
-    def now(self) -> datetime:
+    def wall(self) -> datetime:
+        """What this machine's clock says, which may be far from everybody else's."""
         return self._world.now() + self.ahead
 
     shares_commits = True
@@ -68,6 +95,8 @@ class Worker:
     def _put_together(self) -> None:
         world, loop = self._world, asyncio.get_running_loop()
         self.storage = Memory(world.disk, shares_commits=self.shares_commits)
+        self.now = SharedClock(cast("Database", _DatabasesClock(world)), self.wall)
+        _at_once(self.now.look())  # as the program does before it takes anything in
         client = cast("AsyncWebClient", Client(world.slack))
         self.pace = pace = Pace(tick=loop.time)
         self.chat = Chat(
@@ -179,6 +208,7 @@ class Distributing(Worker):
         }
         self._beside("queue", courier.serve(attendants))
         self._beside("held", self._held.watch())
+        self._beside("clock", self.now.watch())
 
     async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  as the courier calls it
         async def held(run: Run) -> None:
