@@ -179,14 +179,14 @@ def poisson(rate: float, seconds: float, *, seed: int = 0) -> list[float]:
 MEASURED = Place(
     cores=2,
     workers=1,
-    writes=10,
-    locked=0.0085,
-    locked_cpu=0.0045,
-    web_cpu=0.013,
-    worker_cpu=0.050,
-    around_cpu=0.045,
+    writes=4,
+    locked=0.0106,
+    locked_cpu=0.005,
+    web_cpu=0.008,
+    worker_cpu=0.090,
+    around_cpu=0.053,
 )
-"""What `make bench BENCH_OPTS="--only workers"` told of one worker; see docs/scale.md."""
+"""What `make bench BENCH_OPTS="--only workers"` told of a lone request; see docs/scale.md."""
 
 
 def most_a_second(place: Place, *, seed: int = 0, workspaces: int = 1, count: int = 400) -> float:
