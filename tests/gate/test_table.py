@@ -1,0 +1,216 @@
+"""The gate's table: every kind of person, way, state, rule and silence, each judged by the real service."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+
+import pytest
+
+from handlers.ports import LookupFailed
+from handlers.review import somebody_reacted
+from handlers.stack import Stack
+from storage.records import Answer, Kind, Letter
+from tests.fakes import a_stack
+from tests.gate.hall import Moment, a_hall, go_back, keep, or_raised, wait_for
+from tests.handlers.house import ANN, SAM, TAO, House
+
+DESK = "S0DESK"
+EXPIRES = timedelta(hours=48)
+
+
+@dataclass(frozen=True)
+class Kin:
+    """A kind of person: their id, whether the stack names them or their group, and what Slack says of them."""
+
+    id: str
+    named: bool = False
+    in_group: bool = False
+    wrote_it: bool = False
+    traits: dict[str, bool] = field(default_factory=dict)
+
+
+PEOPLE = {
+    "a reviewer by name": Kin("U0RAE", named=True),
+    "a reviewer by group": Kin("U0GRO", in_group=True),
+    "a stranger": Kin("U0STAN"),
+    "a backup reviewer before their time": Kin("U0BAK"),
+    "a reviewer by name and by group": Kin("U0TWI", named=True, in_group=True),
+    "the opener, no reviewer": Kin(ANN, wrote_it=True),
+    "the requester, a reviewer": Kin("U0REQ", named=True, wrote_it=True),
+    "a note's writer, a reviewer by group": Kin("U0NOE", in_group=True, wrote_it=True),
+    "a guest by name": Kin("U0GNA", named=True, traits={"is_guest": True}),
+    "a guest by group": Kin("U0GGR", in_group=True, traits={"is_guest": True}),
+    "an external by name": Kin("U0XNA", named=True, traits={"is_external": True}),
+    "an external by group": Kin("U0XGR", in_group=True, traits={"is_external": True}),
+    "a deactivated reviewer": Kin("U0OFF", named=True, traits={"is_deactivated": True}),
+    "a bot by name": Kin("U0BOT", named=True, traits={"is_bot": True}),
+}
+WAYS = {
+    "approves on the text": ("white_check_mark", Kind.ANSWER),
+    "approves on the card": ("white_check_mark", Kind.REVIEW),
+    "sends back on the text": ("x", Kind.ANSWER),
+}
+"""How a word is given; another entrance is another row."""
+STATES = ("awaiting", "approved", "changes_requested", "withdrawn", "expired", "sent back, then late", "superseded")
+SILENCES = ("none", "the person", "the group", "the thread")
+
+# What follows from a word that counts: in which state, with which quorum, by an approval.
+APPROVAL_LEADS_TO = {
+    ("awaiting", 1): "approved",
+    ("awaiting", 2): "awaiting",
+    ("approved", 1): "approved",
+    ("approved", 2): "approved",
+    ("changes_requested", 1): "changes_requested",
+    ("changes_requested", 2): "changes_requested",
+    ("withdrawn", 1): "approved",
+    ("withdrawn", 2): "approved",  # one of the two approvals still stands
+}
+STAYS = {"sent back, then late": "changes_requested"}
+
+
+@dataclass(frozen=True)
+class Case:
+    who: str
+    way: str
+    state: str
+    solo: bool
+    quorum: int
+    silence: str
+
+    def __str__(self) -> str:
+        rules = f"{'solo' if self.solo else 'team'}, quorum {self.quorum}"
+        return f"{self.who} {self.way}; {self.state}; {rules}; silent: {self.silence}"
+
+
+def verdict_by_the_rules(case: Case) -> str:
+    """The first rule that applies, in the order in which the contract has them."""
+    kin = PEOPLE[case.who]
+    if case.silence == "the person":
+        return "waits"
+    if case.silence == "the group" and not kin.named:
+        return "waits"
+    if kin.traits.keys() & {"is_bot", "is_deactivated"}:
+        return "nobody"
+    if kin.wrote_it and not case.solo:
+        return "own_work"
+    if not (kin.named or kin.in_group):
+        return "not_a_reviewer"
+    if kin.traits and not kin.named:
+        return "outsider"
+    if case.state == "superseded":
+        return "superseded"
+    if case.state in {"expired", "sent back, then late"}:
+        return "expired"
+    if case.silence == "the thread" and case.way.startswith("approves"):
+        return "waits"
+    return "counts"
+
+
+def state_by_the_rules(case: Case, verdict: str) -> str:
+    if verdict != "counts":
+        return STAYS.get(case.state, case.state)
+    return APPROVAL_LEADS_TO[case.state, case.quorum] if case.way.startswith("approves") else "changes_requested"
+
+
+# the real service
+
+
+@cache
+def the_stack(quorum: int, *, solo: bool = False) -> Stack:
+    named = [SAM, TAO, *(kin.id for kin in PEOPLE.values() if kin.named), DESK]
+    review = {
+        "reviewers": named,
+        "quorum": quorum,
+        "solo": solo,
+        "backup_reviewers": ["U0BAK"],
+        "expire_after": EXPIRES,
+    }
+    return a_stack(review)
+
+
+async def brings_about(house: House, state: str) -> Answer:
+    """A final text of Ann's brief, Noe's note and Req's asking, in the state that others led it to."""
+    drafted = await house.asks("draft", "Announce the open cage", person=ANN)
+    await house.runs_all()
+    work = await house.work(drafted.work_id)
+    await house.asks("draft", "shorter", work=work, person="U0NOE")
+    await house.runs_all()
+    asked = await house.asks("final", work=work, person="U0REQ")
+    await house.runs_all()
+    text = await house.answer_of(asked)
+    if state in {"approved", "withdrawn"}:
+        await house.reacts(SAM, text)
+        await house.reacts(TAO, text)
+    if state == "withdrawn":
+        await house.unreacts(SAM, text)
+        if house.stack.review.quorum == 1:
+            await house.unreacts(TAO, text)
+    if state in {"changes_requested", "sent back, then late"}:
+        await house.reacts(SAM, text, "x")
+    if state in {"expired", "sent back, then late"}:
+        house.now.time += EXPIRES
+    if state == "superseded":
+        await house.another_final(text, by="U0REQ")
+    return text
+
+
+@cache
+def the_moment(state: str, quorum: int) -> tuple[Moment, Answer]:
+    house = a_hall(the_stack(quorum))
+    for who in (SAM, TAO):
+        house.slack.knows(who)
+    for kin in PEOPLE.values():
+        house.slack.knows(kin.id, **kin.traits)
+    house.slack.groups[DESK] = frozenset(kin.id for kin in PEOPLE.values() if kin.in_group)
+    text = wait_for(brings_about(house, state))
+    return keep(house), text
+
+
+async def what_is_wrong(case: Case, moment: Moment, text: Answer) -> list[str]:
+    house, kin = go_back(moment), PEOPLE[case.who]
+    house.stack = the_stack(case.quorum, solo=case.solo)
+    house.slack.silent_about = {"the person": {kin.id}, "the group": {DESK}, "the thread": {"messages"}}.get(
+        case.silence, set()
+    )
+    emoji, on = WAYS[case.way]
+    before, entries = await house.verdicts(text), len(await house.ledger())
+    reaction = house.reaction(kin.id, emoji, await house.message_of(text, on))
+    await house.keeps(
+        Letter(key=reaction.key, kind="reaction", line=reaction.line, body=reaction.to_json(), received_at=house.now())
+    )
+    served = somebody_reacted(reaction, storage=house.storage, slack=house.slack, stack=house.stack, now=house.now)
+    raised = await or_raised(served, LookupFailed)
+    expected = verdict_by_the_rules(case)
+    heard = {"own_work", "not_a_reviewer", "outsider", "superseded", "expired"}
+    written = [(one.person, str(one.kind)) for one in (await house.verdicts(text))[len(before) :]]
+    kind = "approve" if case.way.startswith("approves") else "send_back"
+    found = {
+        "verdict": (await house.outcome(reaction.key) or "waits", expected),
+        "raised": (raised, "LookupFailed" if expected == "waits" else None),
+        "rows": (written, [(kin.id, kind)] if expected == "counts" else []),
+        "new ledger entries": (len(await house.ledger()) - entries, int(expected == "counts")),
+        "state": (await house.state(text), state_by_the_rules(case, expected)),
+        "told": (len(await house.told(kin.id, text.work_id)), int(expected in heard)),
+    }
+    return [f"{case}: {what} is {got}, not {due}" for what, (got, due) in found.items() if got != due]
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("who", PEOPLE)
+def test_each_word_gets_the_verdict_of_the_rules(who: str, state: str) -> None:
+    cases = [
+        Case(who, way, state, solo=solo, quorum=quorum, silence=silence)
+        for way, solo, quorum, silence in itertools.product(WAYS, [False, True], [1, 2], SILENCES)
+    ]
+    wrong = [
+        sentence for case in cases for sentence in wait_for(what_is_wrong(case, *the_moment(case.state, case.quorum)))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_table_has_more_than_four_thousand_cases() -> None:
+    assert len(PEOPLE) == 14
+    assert len(PEOPLE) * len(WAYS) * len(STATES) * 2 * 2 * len(SILENCES) > 4_000
