@@ -1,0 +1,305 @@
+"""Hypothesis plays people, Slack and the operator against the real gate; a small model of its own watches P7 to P10."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from handlers.incoming import Reaction
+from handlers.ports import LookupFailed
+from handlers.review import NotYet
+from storage.crashpoints import arm
+from storage.ledger import first_fault
+from storage.records import Answer, Kind, Message, Verdict, VerdictKind
+from tests.fakes import a_stack
+from tests.gate.hall import Moment, a_hall, go_back, keep, or_raised, wait_for
+from tests.handlers.house import ANN, LAUNCH, RAE, SAM, STAN
+
+IN_CI = bool(os.environ.get("CI"))
+EXAMPLES = 2_000 if IN_CI else 200
+DESK, GRO = "S0DESK", "U0GRO"
+PEOPLE = (RAE, SAM, GRO, ANN, STAN)
+CHECK, CROSS = "white_check_mark", "x"
+LASTS = timedelta(days=7)
+
+
+class Died(Exception):  # noqa: N818  reads as a fact
+    """The process was killed here."""
+
+
+@contextmanager
+def dying_at(point: str | None) -> Iterator[None]:
+    def meet(name: str) -> None:
+        if name == point:
+            raise Died
+
+    arm(meet)
+    try:
+        yield
+    finally:
+        arm(lambda _: None)
+
+
+@dataclass
+class Text:
+    """A final text as the model has it."""
+
+    answer: Answer
+    spots: dict[Kind, Message]
+    intact: bool = True
+    announced: int = 0
+
+
+@cache
+def the_beginning(quorum: int) -> tuple[Moment, Answer]:
+    house = a_hall(a_stack({"reviewers": [RAE, SAM, ANN, DESK], "quorum": quorum}))
+    for who in PEOPLE:
+        house.slack.knows(who)
+    house.slack.groups[DESK] = frozenset({GRO})
+    text = wait_for(house.final())
+    return keep(house), text
+
+
+class Gate(RuleBasedStateMachine):
+    """Whatever happens, in whatever order it is told."""
+
+    played = 0
+
+    @initialize(quorum=st.sampled_from([1, 2]), solo=st.booleans())
+    def opens(self, quorum: int, *, solo: bool) -> None:
+        Gate.played += 1
+        moment, text = the_beginning(quorum)
+        self.house = go_back(moment)
+        self.house.rules(solo=solo)
+        self.quorum, self.solo = quorum, solo
+        self.named, self.group, self.off = {RAE, SAM, ANN}, {GRO}, set[str]()
+        self.standing: set[tuple[str, str, str]] = set()
+        self.pending: list[Reaction] = []
+        self.delivered: list[Reaction] = []
+        self.texts: list[Text] = []
+        self._takes_in(text)
+
+    def _takes_in(self, answer: Answer) -> None:
+        spots = {kind: wait_for(self.house.message_of(answer, kind)) for kind in (Kind.ANSWER, Kind.REVIEW)}
+        self.texts.append(Text(answer=answer, spots=spots))
+
+    # what people do
+
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        emoji=st.sampled_from([CHECK, CHECK, CROSS]),
+        on=st.sampled_from([Kind.ANSWER, Kind.REVIEW]),
+        newest=st.booleans(),
+        tell=st.booleans(),
+    )
+    def reacts_or_takes_it_away(self, who: str, emoji: str, on: Kind, *, newest: bool, tell: bool) -> None:
+        message = self.texts[-1 if newest else 0].spots[on]
+        reaction = (who, str(message.ts), emoji)
+        self.standing ^= {reaction}
+        self.pending.append(self.house.reaction(who, emoji, message, added=reaction in self.standing))
+        if tell:
+            self._deliver(self.pending.pop())
+
+    @precondition(lambda self: len(self.texts) < 3)
+    @rule()
+    def revises(self) -> None:
+        self._takes_in(wait_for(self.house.another_final(self.texts[-1].answer)))
+
+    @rule(how=st.sampled_from(["edits", "is edited silently", "deletes"]))
+    def tampers(self, how: str) -> None:
+        text = self.texts[-1]
+        ts = str(text.spots[Kind.ANSWER].ts)
+        if (LAUNCH, ts) not in self.house.slack.posted:
+            return
+        text.intact = False
+        if how == "deletes":
+            del self.house.slack.posted[LAUNCH, ts]
+        elif how == "edits":
+            self.house.slack.tampers(LAUNCH, ts, edited=True)
+        else:
+            self.house.slack.tampers(LAUNCH, ts, digest="0" * 64)
+
+    # what the operator and the world do
+
+    @rule(who=st.sampled_from([RAE, SAM, ANN]))
+    def grants_or_revokes(self, who: str) -> None:
+        self.named ^= {who}
+        self.house.rules(reviewers=(*sorted(self.named), DESK))
+
+    @rule()
+    def the_group_changes(self) -> None:
+        self.group ^= {GRO}
+        self.house.slack.groups[DESK] = frozenset(self.group)
+
+    @rule(who=st.sampled_from([RAE, SAM, GRO]))
+    def comes_or_leaves(self, who: str) -> None:
+        self.off ^= {who}
+        self.house.slack.knows(who, is_deactivated=who in self.off)
+
+    @rule(what=st.sampled_from(["person", "group", "messages", RAE]))
+    def slack_falls_silent_or_speaks_again(self, what: str) -> None:
+        self.house.slack.silent_about ^= {what}
+
+    @rule(hours=st.sampled_from([0.01, 1, 169]))
+    def time_passes(self, hours: float) -> None:
+        self.house.now.goes_on(hours=hours)
+
+    @rule()
+    def restarts(self) -> None:
+        self.house = go_back(keep(self.house))
+
+    # what is told
+
+    @precondition(lambda self: self.pending)
+    @rule(which=st.integers(0, 20), dies_at=st.sampled_from([None, None, None, "cp21", "cp22", "cp24", "cp26"]))
+    def is_told(self, which: int, dies_at: str | None) -> None:
+        self._deliver(self.pending.pop(which % len(self.pending)), dies_at)
+
+    @precondition(lambda self: self.delivered)
+    @rule(which=st.integers(0, 20))
+    def is_told_again(self, which: int) -> None:
+        before = self._rows()
+        wait_for(or_raised(self.house.delivers(self.delivered[which % len(self.delivered)]), NotYet, LookupFailed))
+        assert self._rows() == before, "a repeat changed something"
+
+    def _deliver(self, told: Reaction, dies_at: str | None = None) -> None:
+        text = next(t for t in self.texts if told.message_ts in {m.ts for m in t.spots.values()})
+        before, was = self._rows(), self._state(text)
+        with dying_at(dies_at):
+            raised = wait_for(or_raised(self.house.delivers(told), NotYet, LookupFailed, Died))
+        new = self._rows()[len(before) :]
+        if raised is None:
+            self.delivered.append(told)
+        else:
+            self.pending.insert(0, told)
+        committed = raised is None or dies_at == "cp24"
+        assert committed or not new, "something is remembered of what was not handled"
+        for row in new:
+            self._may_be_written(row, told, text)
+        is_silent = bool(self.house.slack.silent_about) or not text.intact
+        if told.added and committed and not is_silent and self._should_count(told, text):
+            assert any(row.request_key == told.key for row in new), "what should count does not"
+        if was != "approved" and self._state(text) == "approved":
+            assert text.intact, "P7: approved, and it does not stand there as it was posted"
+            assert all(self._may(row.person) for row in self._stand(text, VerdictKind.APPROVE)), "P8: at the seal"
+
+    # the model
+
+    def _may(self, who: str) -> bool:
+        """P8, of everybody who plays here."""
+        return who not in self.off and who in self.named | self.group and (who != ANN or self.solo)
+
+    def _should_count(self, told: Reaction, text: Text) -> bool:
+        is_open = text is self.texts[-1] and (
+            self.house.now() < text.answer.made_at + LASTS or self._state(text) == "approved"
+        )
+        return self._may(told.person) and is_open
+
+    def _may_be_written(self, row: Verdict, told: Reaction, text: Text) -> None:
+        assert row.answer_id == text.answer.id
+        if row.via == "lapsed":
+            assert not self._may(row.person) or not text.intact, "an approval was taken away without a reason"
+        elif row.kind is VerdictKind.WITHDRAW:
+            key = (row.person, row.evidence["message"], row.emoji)
+            assert any(
+                (one.person, one.message_ts, one.emoji) == key and not one.added for one in [*self.delivered, told]
+            )
+        else:
+            assert (row.person, row.request_key) == (told.person, told.key)
+            assert row.evidence["sha256"] == hashlib.sha256(text.answer.text.encode()).hexdigest(), "P7"
+            assert self._may(row.person), "P8: whose word may not count has counted"
+            assert text is self.texts[-1], "P7: a word about an older version counted"
+            assert row.kind is not VerdictKind.APPROVE or text.intact, "P7: not what was posted"
+
+    def _rows(self) -> list[Verdict]:
+        rows = [row for text in self.texts for row in wait_for(self.house.verdicts(text.answer))]
+        return sorted(rows, key=lambda row: row.seq)
+
+    def _stand(self, text: Text, kind: VerdictKind) -> list[Verdict]:
+        """What was counted and neither taken away, as far as we were told, nor lapsed."""
+        rows = wait_for(self.house.verdicts(text.answer))
+        gone = {
+            (one.person, one.message_ts, one.emoji): one.at
+            for one in sorted(self.delivered, key=lambda one: one.at)
+            if not one.added
+        }
+        return [
+            row
+            for row in rows
+            if row.kind is kind
+            and gone.get((row.person, row.evidence["message"], str(row.emoji)), row.at - LASTS) < row.at
+            and not any(one.via == "lapsed" and one.request_key.startswith(f"lapsed/{row.seq}/") for one in rows)
+        ]
+
+    def _state(self, text: Text) -> str:
+        return wait_for(self.house.state(text.answer))
+
+    @invariant()
+    def each_text_is_in_the_state_of_the_model(self) -> None:
+        for text in self.texts:
+            approving = {row.person for row in self._stand(text, VerdictKind.APPROVE)}
+            against = self._stand(text, VerdictKind.SEND_BACK)
+            state = self._state(text)
+            if text is not self.texts[-1]:
+                assert state == "superseded"
+            elif against:
+                assert state == "changes_requested"
+            elif len(approving) >= self.quorum:
+                assert state == "approved"
+            elif self.house.now() >= text.answer.made_at + LASTS:
+                assert state == "expired"
+            else:
+                assert state in {"awaiting", "withdrawn"}, "P9"
+
+    @invariant()
+    def nothing_is_approved_without_its_entry_nor_the_other_way_round(self) -> None:
+        entries = wait_for(self.house.ledger())
+        assert first_fault(entries) is None
+        said = {one.seq: one for one in entries if one.what in set(VerdictKind)}
+        rows = {row.ledger_seq: row for row in self._rows()}
+        assert said.keys() == rows.keys(), "P10"
+        for seq, row in rows.items():
+            entry = said[seq]
+            assert (entry.who, entry.what, entry.answer_id) == (row.person, row.kind, row.answer_id), "P10"
+            assert json.loads(entry.body)["sha256"] == next(
+                text.answer.sha256 for text in self.texts if text.answer.id == row.answer_id
+            ), "P10"
+        announced = wait_for(self.house.said(self.texts[0].answer.work_id, Kind.VERDICT))
+        for text in self.texts:
+            told = [one.body["facts"]["state"] for one in announced if one.answer_id == text.answer.id]
+            if text is self.texts[-1]:
+                assert (told[-1:] == ["approved"]) is (self._state(text) == "approved"), "P10: what the thread says"
+
+
+def test_whatever_happens_in_whatever_order_an_approval_is_what_it_says() -> None:
+    Gate.played = 0
+    run_state_machine_as_test(
+        Gate,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=12,
+            derandomize=IN_CI,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    print(f"{Gate.played} examples")
+    assert Gate.played >= EXAMPLES
