@@ -119,6 +119,35 @@ class Gate(RuleBasedStateMachine):
         if tell:
             self._deliver(self.pending.pop())
 
+    @rule(who=st.sampled_from(PEOPLE), on=st.sampled_from([Kind.ANSWER, Kind.REVIEW]))
+    def takes_it_away_and_that_is_told_first(self, who: str, on: Kind) -> None:
+        message = self.texts[-1].spots[on]
+        if (who, str(message.ts), CHECK) in self.standing:
+            return
+        given = self.house.reaction(who, CHECK, message)
+        taken = self.house.reaction(who, CHECK, message, added=False)
+        self._deliver(taken)
+        self._deliver(given)
+
+    @precondition(lambda self: self.quorum == 2)
+    @rule(first=st.sampled_from([RAE, SAM]), how=st.sampled_from(["is no reviewer", "left"]))
+    def approves_and_goes_before_the_other_approves(self, first: str, how: str) -> None:
+        self._approves(first)
+        if how == "left":
+            self.off.add(first)
+            self.house.slack.knows(first, is_deactivated=True)
+        else:
+            self.named.discard(first)
+            self.house.rules(reviewers=(*sorted(self.named), DESK))
+        self._approves(SAM if first == RAE else RAE)
+
+    def _approves(self, who: str) -> None:
+        message = self.texts[-1].spots[Kind.REVIEW]
+        reaction = (who, str(message.ts), CHECK)
+        if reaction not in self.standing:
+            self.standing.add(reaction)
+            self._deliver(self.house.reaction(who, CHECK, message))
+
     @precondition(lambda self: len(self.texts) < 3)
     @rule()
     def revises(self) -> None:
