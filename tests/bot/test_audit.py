@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from bot.audit import verify
 from bot.settings import read_settings
 from handlers.errors import Refusal
-from storage.chain import hash_of_row, walk
+from storage.chain import Fault, hash_of_row, walk
 from storage.database import Database
 from storage.ledger import hash_of
 from storage.records import Chained
@@ -217,3 +217,23 @@ async def test_a_walk_goes_along_the_chains_of_all_workspaces(database: Database
         walked = await walk(saved.connection)
     assert walked.fault is not None
     assert (walked.fault.seq, walked.fault.why) == (17, "is not what was written")
+
+
+async def test_a_walk_tells_the_first_entry_that_is_not_in_its_place_and_stops_there(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.chain._AT_A_TIME", 7)
+    for number in range(30):
+        await keep(database, entry("approve", f"T{number % 2}"))
+    async with database.transaction() as saved:
+        await saved.connection.exec_driver_sql("DELETE FROM ledger WHERE seq = 16")
+    async with database.reading() as saved:
+        walked = await walk(saved.connection)
+    assert walked.fault == Fault(seq=18, team="T1", why="does not follow from the entry before it")
+    assert walked.entries == {"T0": 9, "T1": 7}
+    async with database.transaction() as saved:
+        await saved.connection.exec_driver_sql("UPDATE ledger SET team = 'T1' WHERE seq = 1")
+    async with database.reading() as saved:
+        walked = await walk(saved.connection)
+    assert walked.fault == Fault(seq=1, team="T1", why="is not what was written")
+    assert walked.heads == {}

@@ -103,14 +103,18 @@ TOLD: list[tuple[Scene, str, str]] = [
     (
         a_reviewer_of_an_edited_text,
         "differs",
-        "Text {text} does not stand in the thread as it was posted, so it cannot be approved. "
-        "`@Countersign final` makes a new version to approve.",
+        (
+            "Text {text} does not stand in the thread as it was posted, so it cannot be approved. "
+            "`@Countersign final` makes a new version to approve."
+        ),
     ),
     (
         a_reviewer_of_a_deleted_text,
         "differs",
-        "A part of text {text} is no longer in the thread, so it cannot be approved. "
-        "`@Countersign final` makes a new version to approve.",
+        (
+            "A part of text {text} is no longer in the thread, so it cannot be approved. "
+            "`@Countersign final` makes a new version to approve."
+        ),
     ),
 ]
 

@@ -46,6 +46,19 @@ async def test_each_workspace_has_a_chain_of_its_own(house: Database) -> None:
         assert sorted(await saved.ledger.teams()) == [THEIRS, OURS]
 
 
+async def test_what_was_recorded_about_a_work_is_told_in_its_order(house: Database) -> None:
+    for what in ("send_back", "withdraw"):
+        await keep(house, entry(what, OURS, work_id="w3"))
+    async with house.reading() as saved:
+        found = [one async for one in saved.ledger.of_work("w3")]
+        assert [one async for one in saved.ledger.of_work("w-none")] == []
+    assert [(one.seq, one.what, one.work_id) for one in found] == [
+        (4, "approve", "w3"),
+        (7, "send_back", "w3"),
+        (8, "withdraw", "w3"),
+    ]
+
+
 def tampered(column: str, value: object) -> object:
     match value:
         case None:
