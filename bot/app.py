@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import socket
 from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -39,7 +40,7 @@ from bot.slack.ourselves import who_we_are
 from bot.slack.pace import Pace
 from bot.slack.rich_text import parts_of
 from bot.slack.shared_pace import SharedPace
-from bot.slack.transport import SocketMode, http_app, serve
+from bot.slack.transport import SocketMode, http_app, listen, serve
 from bot.sources.fetch import ReadingRoom
 from bot.stack_file import LiveStack, Loaded
 from handlers.ports import Sources
@@ -101,12 +102,15 @@ class Countersign(Parts):
         self._environment = dict(os.environ) if environment is None else environment
         self.metrics = Metrics()
         self._socket: SocketMode | None = None
+        self._listening: socket.socket | None = None
 
     @property
     def is_on_sqlite(self) -> bool:
         return self._database_url.startswith("sqlite")
 
     async def _start(self) -> None:
+        if self._port is not None:
+            self._listening = self._exit.enter_context(listen(self._port))
         self.live = LiveStack(self._stack_path)
         self.live.on_change(self._stack_changed)
         self.storage = Database(self._database_url)
@@ -151,7 +155,7 @@ class Countersign(Parts):
         self._look_after_ourselves()
         if self.role is not Role.WORK:
             self._receive(client, who, lookup)
-        elif self._port is not None:
+        elif self._listening is not None:
             self._serve_http(None)
         self._beside("stack", self.live.watch())
         self._beside("clock", self.now.watch())
@@ -251,15 +255,15 @@ class Countersign(Parts):
             token = self._access.app_token.get_secret_value()
             self._socket = SocketMode(app, token, reconnected=repair.reconnected, metrics=self.metrics)
             self._beside("socket", self._socket.run())
-        if self._port is not None:
+        if self._listening is not None:
             self._serve_http(None if self._access.app_token else app)
 
     def _serve_http(self, app: AsyncApp | None) -> None:
         """What a balancer and a monitor ask for; with an app, what Slack sends too."""
-        assert self._port is not None
+        assert self._listening is not None
         secret = self._access.signing_secret.get_secret_value() if self._access.signing_secret else None
         web = http_app(app, signing_secret=secret, look=self.readiness.look, metrics=self.metrics, now=self.now)
-        self._beside("http", serve(web, self._port))
+        self._beside("http", serve(web, self._listening))
 
     def _reading_room(self) -> Sources:
         """The public web, and nothing that is not public."""

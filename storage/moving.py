@@ -11,6 +11,7 @@ from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Row, String, Table, exists, func, select, text
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.database import Database, Saved
@@ -60,8 +61,8 @@ async def copy(source: Database, target: Database) -> Moved:
     Raises:
         CannotMove: the source has another schema or a ledger that was changed, or the target is in use.
     """
+    await _refuse_what_cannot_be_read(source)
     async with source.reading() as old:
-        await _refuse_another_schema(old)
         heads = await _heads(old)
         async with target.transaction() as new:
             await _make_room(new)
@@ -70,6 +71,15 @@ async def copy(source: Database, target: Database) -> Moved:
                 raise CannotMove("A chain of the ledger arrived with another end. Nothing was kept; copy again.")
             await _set_sequences(new)
     return Moved(counts=counts, heads=heads)
+
+
+async def _refuse_what_cannot_be_read(source: Database) -> None:
+    try:
+        async with source.reading() as old:
+            await _refuse_another_schema(old)
+    except DatabaseError as problem:
+        cause = str(problem.orig).strip()
+        raise CannotMove(f"The database to copy from cannot be read ({cause}); look at its path again.") from None
 
 
 async def _refuse_another_schema(old: Saved) -> None:

@@ -25,7 +25,7 @@ class NewerSchema(Exception):  # noqa: N818  reads as a fact
 
 
 class NoSuchSchema(Exception):  # noqa: N818  reads as a fact
-    """This Countersign knows no such revision; its own are the files in storage/migrations/versions."""
+    """There is no such revision; the sentence names those there are."""
 
 
 def _config() -> Config:
@@ -61,7 +61,7 @@ async def migrate(database: Database, to: str | None = None) -> tuple[str | None
     known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
     after = newest() if to is None else to
     if after not in known:
-        raise NoSuchSchema(NoSuchSchema.__doc__)
+        raise NoSuchSchema(f"This Countersign knows no such revision; it knows {', '.join(reversed(known))}.")
 
     def change(connection: Connection) -> str | None:
         if not database.is_sqlite:  # processes that start at once take turns, however long each takes

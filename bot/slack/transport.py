@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -27,6 +29,7 @@ from starlette.routing import Route
 from bot.metrics import Delivered, Metrics
 from bot.metrics_now import page
 from bot.readiness import Health
+from handlers.errors import Refusal
 from handlers.ports import Clock
 
 log = structlog.get_logger(__name__)
@@ -37,6 +40,7 @@ _PING_EVERY = 10.0
 _CONNECT_SECONDS = 30.0
 """What connecting may take: slack_sdk tries one address for ever, and Slack takes each address only once."""
 _LARGEST_BODY = 2 * 1024 * 1024
+_BACKLOG = 2_048
 
 _HTTP_OK = 200
 _KIND_OF_ENVELOPE = {"events_api": "event", "slash_commands": "command", "interactive": "interaction"}
@@ -276,19 +280,28 @@ class _Server(uvicorn.Server):
         return nullcontext()
 
 
-async def serve(web: Starlette, port: int) -> None:
+def listen(port: int) -> socket.socket:
+    """Take a port, of all addresses, for a balancer stands before it. Raises Refusal if it cannot be had."""
+    try:
+        return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  see above
+    except OSError as problem:
+        raise Refusal(
+            f"PORT {port} cannot be listened on ({os.strerror(problem.errno or 0)}): set PORT to a free one, or stop the program "
+            "that has it."
+        ) from None
+
+
+async def serve(web: Starlette, at: socket.socket) -> None:
     """Serve HTTP until cancelled; requests under way are answered first."""
     config = uvicorn.Config(
         web,
-        host="0.0.0.0",  # noqa: S104  a balancer stands before it
-        port=port,
         log_config=None,
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve(sockets=[at]))
     try:
         await asyncio.shield(serving)
     except asyncio.CancelledError:

@@ -25,7 +25,7 @@ from bot.metrics import Metrics
 from bot.slack.chat import Chat
 from bot.slack.door import Door
 from bot.slack.listeners import build_app
-from bot.slack.transport import http_app, serve
+from bot.slack.transport import http_app, listen, serve
 from storage.database import Database
 from tests.bot.slack.payloads import click, command, delivery, mention, reaction
 from tests.bot.slack.test_transport import SECRET, Look, signature
@@ -74,7 +74,7 @@ class Port:
             metrics=metrics,
         )
         web = http_app(app, signing_secret=SECRET, look=Look(), metrics=metrics, now=lambda: now)
-        self._serving = asyncio.create_task(serve(web, self.number))
+        self._serving = asyncio.create_task(serve(web, listen(self.number)))
         await self._is_open()
 
     async def _is_open(self) -> None:

@@ -218,6 +218,13 @@ async def test_a_file_that_is_damaged_is_refused(source: Database, target: Datab
     assert await is_empty(target)
 
 
+async def test_a_file_that_is_no_database_is_refused_by_its_role(target: Database, path: Path) -> None:
+    await asyncio.to_thread(path.write_bytes, b"Dear diary, " * 1_000)
+    with pytest.raises(CannotMove, match=r"The database to copy from cannot be read \(file is not a database\)"):
+        await copy_from(settings_of(target), f"sqlite:///{path}")
+    assert await is_empty(target)
+
+
 async def test_a_running_bot_keeps_its_file(source: Database, target: Database, path: Path) -> None:
     with Alone(str(path)), pytest.raises(Refusal, match="already working on"):
         await copy_from(settings_of(target), f"sqlite:///{path}")

@@ -27,7 +27,8 @@ from bot.slack import transport
 from bot.slack.chat import Chat
 from bot.slack.door import Door
 from bot.slack.listeners import build_app
-from bot.slack.transport import SocketMode, http_app, serve
+from bot.slack.transport import SocketMode, http_app, listen, serve
+from handlers.errors import Refusal
 from storage.database import Database
 from storage.gauges import Gauges
 from tests.bot.slack.payloads import click, command, delivery, mention, reaction
@@ -304,7 +305,7 @@ async def test_without_a_secret_there_is_no_door(secret: str | None) -> None:
 
 async def test_serving_ends_when_told_and_frees_its_port(unused_tcp_port: int) -> None:
     for _ in range(2):
-        serving = asyncio.create_task(serve(_app(None, None), unused_tcp_port))
+        serving = asyncio.create_task(serve(_app(None, None), listen(unused_tcp_port)))
         async with httpx.AsyncClient() as client:
             reply = None
             while reply is None:
@@ -316,6 +317,11 @@ async def test_serving_ends_when_told_and_frees_its_port(unused_tcp_port: int) -
         serving.cancel()
         with pytest.raises(asyncio.CancelledError):
             await serving
+
+
+def test_a_port_that_is_taken_is_a_sentence(unused_tcp_port: int) -> None:
+    with listen(unused_tcp_port), pytest.raises(Refusal, match=f"PORT {unused_tcp_port} cannot be listened on"):
+        listen(unused_tcp_port)
 
 
 # Socket Mode
