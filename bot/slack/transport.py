@@ -285,9 +285,9 @@ def listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  see above
     except OSError as problem:
+        why = os.strerror(problem.errno or 0)
         raise Refusal(
-            f"PORT {port} cannot be listened on ({os.strerror(problem.errno or 0)}): set PORT to a free one, or stop the program "
-            "that has it."
+            f"PORT {port} cannot be listened on ({why}): set PORT to a free one, or stop the program that has it."
         ) from None
 
 
