@@ -94,6 +94,7 @@ class Gate(RuleBasedStateMachine):
         self.standing: set[tuple[str, str, str]] = set()
         self.pending: list[Reaction] = []
         self.delivered: list[Reaction] = []
+        self.kept: set[str] = set()
         self.texts: list[Text] = []
         self.is_new = True
         self._takes_in(text)
@@ -224,13 +225,16 @@ class Gate(RuleBasedStateMachine):
             self.delivered.append(told)
         else:
             self.pending.insert(0, told)
-        committed = raised is None or dies_at == "cp24"
+        committed = raised is None or (raised == "Died" and dies_at == "cp24")
         assert committed or not new, "something is remembered of what was not handled"
         for row in new:
             self._may_be_written(row, told, text)
         is_silent = bool(self.house.slack.silent_about) or not text.intact
-        if told.added and committed and not is_silent and self._should_count(told, text):
+        is_first = told.key not in self.kept
+        if told.added and committed and is_first and not is_silent and self._should_count(told, text):
             assert any(row.request_key == told.key for row in new), "what should count does not"
+        if committed:
+            self.kept.add(told.key)
         if was != "approved" and self._state(text) == "approved":
             assert text.intact, "P7: approved, and it does not stand there as it was posted"
             assert all(self._may(row.person) for row in self._stand(text, VerdictKind.APPROVE)), "P8: at the seal"
