@@ -11,7 +11,7 @@ import multiprocessing
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 from tests.faults.world.world import Ended, live
@@ -34,15 +34,6 @@ def within(seconds: float, *, first: int) -> Iterator[Ended]:
         yield live(seed)
         if time.monotonic() > until:
             return
-
-
-def lived_well(worlds: Iterable[Ended]) -> int:
-    """How many worlds that was; AssertionError tells of the first in which something was wrong."""
-    lived = 0
-    for lived, ended in enumerate(worlds, start=1):  # noqa: B007  the count is the answer
-        if ended.wrong:
-            raise AssertionError(fault_of(ended))
-    return lived
 
 
 def summary(worlds: Sequence[Ended]) -> str:
