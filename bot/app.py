@@ -109,8 +109,6 @@ class Countersign(Parts):
         return self._database_url.startswith("sqlite")
 
     async def _start(self) -> None:
-        if self._port is not None:
-            self._listening = self._exit.enter_context(listen(self._port))
         self.live = LiveStack(self._stack_path)
         self.live.on_change(self._stack_changed)
         self.storage = Database(self._database_url)
@@ -119,6 +117,8 @@ class Countersign(Parts):
         self.storage.on_ended(self.metrics.ended)
         self.storage.on_trouble(_tell_of_the_database)
         await bring_to_newest(self.storage)
+        if self._port is not None:
+            self._listening = self._exit.enter_context(listen(self._port))
         self.now = SharedClock(self.storage, utc_now)
         await self.now.look()
         self._pace = self._given_pace or (Pace() if self.storage.is_sqlite else SharedPace(self.storage))

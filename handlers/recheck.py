@@ -43,8 +43,11 @@ async def situation(
     )
 
 
-async def lapsed(case: Case, besides: str, now: datetime, *, slack: Slack, stack: Stack) -> dict[str, Judgement]:
-    """Whose standing approval does not count any more, and why: they may have left, or be no reviewers now."""
+async def lapsed(case: Case, now: datetime, *, besides: str | None, slack: Slack, stack: Stack) -> dict[str, Judgement]:
+    """Whose standing approval does not count any more, and why: they may have left, or be no reviewers now.
+
+    `besides`: somebody who was judged just now.
+    """
     gone: dict[str, Judgement] = {}
     for person in approvers(case.said):
         if person == besides:

@@ -131,7 +131,8 @@ class _Gate:
             was_given = any(reaction_of(verdict) == reaction_of(taken) for verdict in fresh.verdicts)
             outcome = "withdraw" if was_given else "nothing to take away"
             if await saved.inbox.handled(self.reaction.key, at=self.now(), outcome=outcome) and was_given:
-                await remember([taken, *self._lapses(checked, fresh)], fresh, saved, self.stack, now=self.now)
+                lapses = self._lapses(checked, fresh.with_also(taken))
+                await remember([taken, *lapses], fresh, saved, self.stack, now=self.now)
         return True
 
     async def _look_again(self, case: Case, verdict: Verdict) -> _Checked:
@@ -145,7 +146,8 @@ class _Gate:
             return _Checked(fault=fault, gone={} if approves else dict.fromkeys(approvers(after.said), fault))
         if becomes is not ReviewState.APPROVED:
             return _Checked()
-        gone = await lapsed(after, self.reaction.person, self.now(), slack=self.slack, stack=self.stack)
+        judged = self.reaction.person if approves else None  # who takes something away was not judged
+        gone = await lapsed(after, self.now(), besides=judged, slack=self.slack, stack=self.stack)
         return _Checked(gone={person: str(why) for person, why in gone.items()})
 
     def _given(self, kind: VerdictKind, case: Case, seen: Situation) -> Verdict:

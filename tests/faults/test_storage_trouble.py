@@ -115,6 +115,8 @@ async def standby(us: Team) -> AsyncIterator[None]:
     with _server().connect("postgres") as connection:
         connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
         _cut(connection, name)
+        await asyncio.sleep(0.5)  # a session that had begun before and was not known yet may write
+        _cut(connection, name)
     yield
     with _server().connect("postgres") as connection:
         connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())

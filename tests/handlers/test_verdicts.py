@@ -192,6 +192,22 @@ async def test_whoever_wrote_it_approves_in_solo_mode_only_and_no_longer_once_th
     )
 
 
+async def test_who_takes_a_send_back_away_when_no_reviewer_any_more_leaves_no_approval_behind(
+    house: House, text: Answer
+) -> None:
+    house.rules(quorum=2)
+    await house.reacts(SAM, text, "x")
+    await house.reacts(SAM, text)
+    house.rules(reviewers=(RAE, TAO), quorum=2)
+    await house.reacts(RAE, text)
+    await house.unreacts(SAM, text, "x")
+    assert await house.state(text) == "awaiting"
+    assert [(one.person, one.kind, one.via) for one in (await house.verdicts(text))[3:]] == [
+        (SAM, "withdraw", "reaction"),
+        (SAM, "withdraw", "lapsed"),
+    ]
+
+
 async def test_the_entry_of_a_verdict_tells_what_was_seen(house: House, text: Answer) -> None:
     await house.reacts(RAE, text)
     await house.unreacts(RAE, text)
