@@ -130,7 +130,7 @@ class Team:
             if self.slack._delivery._tasks:
                 return False
             (row,) = await self.rows(UNDONE)
-            return not row["undone"]
+            return not row["undone"] and not self.bot.chat._lanes  # a whisper counts as shown before it is sent
 
         await self.slack.until(is_quiet, timeout=PATIENCE)  # type: ignore[arg-type]  # mypy picks the wrong half of its union
 
