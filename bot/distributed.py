@@ -20,6 +20,7 @@ from procrastinate.exceptions import ConnectorException, NoResult
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Job, Status
 from procrastinate.tasks import Task
+from psycopg import AsyncConnection
 
 from bot.fence import Displaced, fenced
 from bot.later import Later
@@ -91,9 +92,10 @@ class Distributed:
         self._metrics = metrics or Metrics()
         self._attendants: Mapping[Subject, Attend] = {}
         most = _CONNECTIONS if attends else 1
-        self._use(
-            App(connector=PsycopgConnector(conninfo=url, kwargs=CONNECT, min_size=1, max_size=most, timeout=10.0))
+        connector = PsycopgConnector(
+            conninfo=url, kwargs=CONNECT, configure=_each_alone, min_size=1, max_size=most, timeout=10.0
         )
+        self._use(App(connector=connector))
         self._exit = AsyncExitStack()
         self._is_out_of_reach = False
         self._attending: set[int] = set()
@@ -330,6 +332,11 @@ class Distributed:
             for job in await self._app.job_manager.list_jobs_async(status=status.value)
         }
         return [errand for errand in undone if f"{errand.subject}:{errand.key}" not in carried]
+
+
+async def _each_alone(connection: AsyncConnection[Any]) -> None:
+    """Each statement is a transaction of its own: a process that stands still between two keeps no row locked."""
+    await connection.set_autocommit(True)
 
 
 async def undone_errands(storage: Database, *, before: datetime) -> list[Errand]:

@@ -45,8 +45,10 @@ _SESSION = {
     "synchronous_commit": "on",  # an ack is a promise, however the server is set up
 }
 
-# How soon we notice that the database's host is gone, as libpq has it: without these, when the kernel gives up.
+# A connection of ours, as libpq has it: its session as above, and how soon we notice that the database's host is gone.
+# Without the latter, that is when the kernel gives up.
 CONNECT: dict[str, str | int] = {
+    "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
     "application_name": "countersign",
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -229,14 +231,13 @@ class Database:
 
 
 def _postgresql_engine(url: str) -> AsyncEngine:
-    options = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     return create_async_engine(
         url,
         pool_size=_POOL,
         max_overflow=0,
         pool_timeout=30,
         pool_pre_ping=True,
-        connect_args={"options": options, **CONNECT},
+        connect_args=dict(CONNECT),
         hide_parameters=True,
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from procrastinate.exceptions import ConnectorException
+from sqlalchemy import text
 
 from bot import distributed
 from bot.distributed import Attend, Distributed
@@ -507,3 +508,17 @@ async def test_outside_a_fence_everybody_may_send() -> None:
 
 def test_an_errand_is_a_value() -> None:
     assert {Errand(LINE, "a"): None, Errand(LINE, "a"): None} == {Errand(LINE, "a"): None}
+
+
+async def test_whoever_stands_still_between_two_statements_keeps_nothing_locked(url: str) -> None:
+    async with (
+        process(url) as (storage, courier),
+        storage.reading() as saved,
+        courier._app.connector.pool.connection() as frozen,  # type: ignore[attr-defined]
+    ):
+        await frozen.execute("DELETE FROM procrastinate_workers")
+        asked = text("SELECT state FROM pg_stat_activity WHERE pid = :pid")
+        found = await saved.connection.execute(asked, {"pid": frozen.info.backend_pid})
+        assert found.scalar_one() == "idle"
+        limits = await frozen.execute("SHOW idle_in_transaction_session_timeout")
+        assert await limits.fetchone() == ("5s",)
