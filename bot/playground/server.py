@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 import aiohttp
 from aiohttp import web
@@ -293,7 +293,11 @@ class Playground:
     def calls_of(self, method: str) -> list[Call]:
         return [call for call in self.calls if call.method == method]
 
-    async def until(self, condition: Callable[[], T | Awaitable[T]], timeout: float = 20) -> T:  # noqa: ASYNC109  as tests say it
+    @overload
+    async def until(self, condition: Callable[[], Awaitable[T | None]], timeout: float = ...) -> T: ...  # noqa: ASYNC109
+    @overload
+    async def until(self, condition: Callable[[], T | None], timeout: float = ...) -> T: ...  # noqa: ASYNC109
+    async def until(self, condition: Callable[[], Any], timeout: float = 20) -> Any:  # noqa: ASYNC109  as tests say it
         """Waits until the condition is true, and gives what it gave. LookupError and StopIteration mean: not yet.
 
         Raises:

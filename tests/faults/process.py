@@ -179,11 +179,16 @@ class Host:
         async def is_quiet() -> bool:
             return not self.slack._delivery._tasks and not (await self.rows(UNDONE))[0]["undone"]
 
-        await self.slack.until(is_quiet, timeout=patience)  # type: ignore[arg-type]  # mypy picks the wrong half
+        await self.slack.until(is_quiet, timeout=patience)
 
     async def root_of(self, brief: str) -> Message:
-        (work,) = await self.rows("SELECT channel, thread_ts FROM works WHERE brief = :brief", brief=brief)
-        return self.slack.thread(work["channel"], work["thread_ts"])[0]
+        """The first message of the work with this brief, once it is posted."""
+
+        async def posted() -> Message | None:
+            (work,) = await self.rows("SELECT channel, thread_ts FROM works WHERE brief = :brief", brief=brief)
+            return self.slack.thread(work["channel"], work["thread_ts"])[0] if work["thread_ts"] else None
+
+        return await self.slack.until(posted, timeout=PATIENCE)
 
     def said_in(self, root: Message) -> list[tuple[str, str, str]]:
         """Kind, stage and state of each of the bot's messages in a thread."""

@@ -45,7 +45,7 @@ async def nothing_is_owed(us: Host) -> None:
     async def is_so() -> bool:
         return not await us.rows("SELECT slot FROM outbox WHERE shown < revision")
 
-    await us.slack.until(is_so, timeout=PATIENCE)  # type: ignore[arg-type]  # mypy picks the wrong half
+    await us.slack.until(is_so, timeout=PATIENCE)
 
 
 async def test_a_web_and_three_workers_do_what_one_process_does(tmp_path: Path, postgres: Server) -> None:

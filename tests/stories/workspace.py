@@ -132,7 +132,7 @@ class Team:
             (row,) = await self.rows(UNDONE)
             return not row["undone"] and not self.bot.chat._lanes  # a whisper counts as shown before it is sent
 
-        await self.slack.until(is_quiet, timeout=PATIENCE)  # type: ignore[arg-type]  # mypy picks the wrong half of its union
+        await self.slack.until(is_quiet, timeout=PATIENCE)
 
     async def told(self, person: str, words: str) -> str:
         """Wait until this person alone has read these words; returns the whole message."""
@@ -192,12 +192,17 @@ class Team:
             return [dict(row._mapping) for row in found]
 
     async def root_of(self, brief: str) -> Message:
-        """The first message of the newest work with this brief."""
-        found = await self.rows(
-            "SELECT channel, thread_ts FROM works WHERE brief = :brief ORDER BY opened_at", brief=brief
-        )
-        assert found, f"no work has the brief {brief!r}:\n{self.slack.dump()}"
-        return self.slack.thread(found[-1]["channel"], found[-1]["thread_ts"])[0]
+        """The first message of the newest work with this brief, once it is posted."""
+        statement = "SELECT channel, thread_ts FROM works WHERE brief = :brief ORDER BY opened_at"
+
+        async def posted() -> Message | None:
+            found = await self.rows(statement, brief=brief)
+            assert found, f"no work has the brief {brief!r}:\n{self.slack.dump()}"
+            if (thread_ts := found[-1]["thread_ts"]) is None:
+                return None
+            return self.slack.thread(found[-1]["channel"], thread_ts)[0]
+
+        return await self.slack.until(posted, timeout=PATIENCE)
 
 
 def link(message: Message) -> str:
