@@ -20,7 +20,6 @@ from procrastinate.exceptions import ConnectorException, NoResult
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Job, Status
 from procrastinate.tasks import Task
-from psycopg import AsyncConnection
 
 from bot.fence import Displaced, fenced
 from bot.later import Later
@@ -334,7 +333,7 @@ class Distributed:
         return [errand for errand in undone if f"{errand.subject}:{errand.key}" not in carried]
 
 
-async def _each_alone(connection: AsyncConnection[Any]) -> None:
+async def _each_alone(connection: Any) -> None:
     """Each statement is a transaction of its own: a process that stands still between two keeps no row locked."""
     await connection.set_autocommit(True)
 

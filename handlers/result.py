@@ -12,10 +12,11 @@ from typing import Any
 
 from handlers import messages
 from handlers.answers import CriticVerdict, Decision, Deliverable, number, read_answer, taken_up
+from handlers.changes import changes
 from handlers.context import Context, digest, estimate_tokens, sentence
 from handlers.errors import ModelFailed
-from handlers.figures import count
-from handlers.material import critiques_of, target_of
+from handlers.figures import count, short
+from handlers.material import critiques_of, target_of, title
 from handlers.opening import open_review, supersede_older
 from handlers.ports import Clock, ModelAnswer, NewId, StopReason
 from handlers.request import card_slot, owed
@@ -32,6 +33,7 @@ Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]
 
 _AN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,79}")
 _READABLE, _CHARACTERS_PER_TOKEN = 100_000, 20  # more than any model means by its output limit
+_VERSIONS = frozenset({StageName.POLISH, StageName.FINAL})
 _UNSEEN = frozenset("CZ")  # Unicode's controls, marks of direction, and blanks
 
 
@@ -271,8 +273,9 @@ Blocks = Sequence[dict[str, Any]]
 async def _typeset(made: Made, cut: Cut) -> tuple[Sequence[Blocks], Sequence[Blocks]]:
     """The text and the notes as the blocks of messages. In a thread: a long answer must not hold up the acks."""
     linkable = addresses_in(made.work.brief, made.run.note)  # of what models write, only these may become links
-    notes = "\n\n".join(words for words in (_blocked(made.said), made.said.notes) if words.strip())
     text = await asyncio.to_thread(cut, made.said.text, linkable) if made.said.text.strip() else []
+    since = await asyncio.to_thread(_since, made)
+    notes = "\n\n".join(words for words in (_blocked(made.said), made.said.notes, since) if words.strip())
     return text, await asyncio.to_thread(cut, notes, linkable) if notes else []
 
 
@@ -288,6 +291,15 @@ def say_answer(
         body = messages.notes(answer, blocks, number=place, of=len(notes))
         said.append(owed(work, run, Kind.NOTES, f"{run.id}/notes/{place}", body, now=now, answer=answer))
     return said
+
+
+def _since(made: Made) -> str:
+    """What became of the version before this one, for whoever sent it back or had it polished."""
+    older = [answer for answer in made.answers if (answer.lane, answer.stage) == (made.run.lane, made.run.stage)]
+    if made.run.stage not in _VERSIONS or not older or not made.said.text.strip():
+        return ""
+    before = max(older, key=lambda answer: answer.number)
+    return f"**Compared with {title(before)}** ({short(before.sha256)}): {changes(before.text, made.said.text)}"
 
 
 def _blocked(made: Deliverable) -> str:

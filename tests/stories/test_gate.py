@@ -178,6 +178,28 @@ async def test_a_send_backs_reason_becomes_the_note_of_the_next_final(tmp_path: 
         ]
 
 
+async def test_the_next_version_says_what_became_of_the_one_before(tmp_path: Path) -> None:
+    texts = iter(["Spip jumps. He likes nuts.", "Spip jumps. He loves nuts.", "Spip jumps. He loves nuts."])
+
+    def answers(_: Recorded) -> str:
+        return f"## Decision\nready\n\n## Final text\n{next(texts)}\n\n## Owner's notes\nMine."
+
+    async with team(tmp_path, answers=answers) as us:
+        root, text = await final(us)
+        assert "Compared with" not in us.last(root, "notes").visible
+        await us.reacts("x", text)
+        await us.asks(root, "final He loves them")
+        told = us.last(root, "notes").visible
+        assert f"Compared with final 1 ({text.payload['sha256'][:8]}): 1 passage taken out, 1 passage put in" in (
+            told.replace("*", "")
+        )
+        assert "- He likes nuts.\n+ He loves nuts." in told
+        assert us.last(root, "answer").says("Spip jumps. He loves nuts.")
+        assert not us.last(root, "answer").says("Compared with")
+        await us.asks(root, "final")
+        assert "The text is the same, sign for sign." in us.last(root, "notes").visible
+
+
 async def test_a_send_back_outweighs_an_approval_until_it_is_taken_away(tmp_path: Path) -> None:
     async with team(tmp_path) as us:
         root, text = await final(us)
