@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
-from procrastinate.exceptions import ConnectorException
+from procrastinate.exceptions import ConnectorException, UniqueViolation
 from procrastinate.jobs import Job, Status
 from procrastinate.manager import JobManager, NotificationCallback
 
@@ -50,6 +50,8 @@ class SteadyManager(JobManager):
         """A job, or none. Raises ConnectorException when others took this worker for dead: it begins anew, then."""
         try:
             return await super().fetch_job(queues=queues, worker_id=worker_id)
+        except UniqueViolation:  # another job of its lock was begun at the same moment
+            return None
         except ConnectorException as problem:
             if _code(problem) == _NO_SUCH_WORKER:
                 self.workers.discard(worker_id)
