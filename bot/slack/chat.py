@@ -117,6 +117,10 @@ class Chat:
         self._idle = asyncio.Event()
         self._is_delivering = self._is_looking = False
 
+    async def aclose(self) -> None:
+        """Break off what is not owed and still on its way."""
+        await self._heartbeats.close()
+
     # What is owed
 
     def wake(self) -> None:
@@ -128,13 +132,10 @@ class Chat:
         """Bring owed messages to Slack until cancelled."""
         self._is_delivering = True
         await self._doubt_what_is_owed()
-        try:
-            async with asyncio.TaskGroup() as lanes:
-                while True:
-                    await self._look(lanes)
-                    await self._wait_for_news()
-        finally:
-            await self._heartbeats.close()
+        async with asyncio.TaskGroup() as lanes:
+            while True:
+                await self._look(lanes)
+                await self._wait_for_news()
 
     async def attend(self, work_id: str, doubt: bool) -> None:  # noqa: FBT001  the courier's word with each errand
         """Deliver what one work owes. Nobody else may attend to its lane meanwhile.
