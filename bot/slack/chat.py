@@ -232,23 +232,26 @@ class Chat:
             self._news.set()
 
     async def _next(self, work_id: str) -> tuple[Message, Work] | None:
-        """What a work says next: its root before all others, and what is new before what only changed."""
-        async with self._database.reading() as saved:
-            owed = await saved.outbox.owed_to(work_id)
-            if not owed:
-                return None
-            work = await saved.works.get(work_id)
-            assert work is not None, "the database keeps a message's work"
-            if work.thread_ts is not None:
-                return next((message for message in owed if message.ts is None), owed[0]), work
-            root = next((message for message in owed if message.kind is Kind.ROOT), None)
-            if root is not None:
-                return root, work
-            lost = [one.given_up for one in await saved.outbox.of_work(work_id) if one.kind is Kind.ROOT]
-        if lost and lost[0]:
+        """What a work says next: its root before all others, and what is new before what only changed.
+
+        Where the root was given up, so is all the rest.
+        """
+        while True:
+            async with self._database.reading() as saved:
+                owed = await saved.outbox.owed_to(work_id)
+                if not owed:
+                    return None
+                work = await saved.works.get(work_id)
+                assert work is not None, "the database keeps a message's work"
+                if work.thread_ts is not None:
+                    return next((message for message in owed if message.ts is None), owed[0]), work
+                root = next((message for message in owed if message.kind is Kind.ROOT), None)
+                if root is not None:
+                    return root, work
+                lost = [one.given_up for one in await saved.outbox.of_work(work_id) if one.kind is Kind.ROOT]
+            if not lost or not lost[0]:
+                raise LookupError(f"the work {work_id} has neither a thread nor a root to be posted")
             await self._posting.give_up(owed[0], work, lost[0])
-            return await self._next(work_id)
-        raise LookupError(f"the work {work_id} has neither a thread nor a root to be posted")
 
     async def _try(self, message: Message, work: Work, struggle: _Struggle, *, may_hand_back: bool) -> _Outcome:
         """Show a message, or give it up, or say how it is tried again. Raises Later if that takes somebody's help."""
