@@ -141,6 +141,7 @@ class Countersign(Parts):
             metrics=self.metrics,
         )
         self.courier = await self._courier()
+        self._exit.push_async_callback(self.chat.aclose)
         tools = Tools(
             storage=self.storage,
             slack=lookup,

@@ -278,10 +278,7 @@ class Distributed:
     async def _renew(self, job: Job) -> None:
         await self._put([_errand_of(job)], doubt=True)
         crashpoint("cp30")
-        try:
-            await self._app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
-        except ConnectorException as problem:
-            log.info("somebody else took it over", job=job.lock, cause=type(problem).__name__)
+        await self._app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
 
     async def _renew_what_nobody_does(self) -> int:
         """Put in line anew what counts as attended to here and is not: its end, or its beginning, was not heard of.

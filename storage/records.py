@@ -164,6 +164,11 @@ class Message:
     sent_at: datetime | None = None
     seq: int = 0
 
+    @property
+    def is_owed(self) -> bool:
+        """Slack does not show it yet, or not in its newest form."""
+        return self.shown < self.revision and self.given_up is None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Review:

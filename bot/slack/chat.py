@@ -117,6 +117,10 @@ class Chat:
         self._idle = asyncio.Event()
         self._is_delivering = self._is_looking = False
 
+    async def aclose(self) -> None:
+        """Break off what is not owed and still on its way."""
+        await self._heartbeats.close()
+
     # What is owed
 
     def wake(self) -> None:
@@ -128,13 +132,10 @@ class Chat:
         """Bring owed messages to Slack until cancelled."""
         self._is_delivering = True
         await self._doubt_what_is_owed()
-        try:
-            async with asyncio.TaskGroup() as lanes:
-                while True:
-                    await self._look(lanes)
-                    await self._wait_for_news()
-        finally:
-            await self._heartbeats.close()
+        async with asyncio.TaskGroup() as lanes:
+            while True:
+                await self._look(lanes)
+                await self._wait_for_news()
 
     async def attend(self, work_id: str, doubt: bool) -> None:  # noqa: FBT001  the courier's word with each errand
         """Deliver what one work owes. Nobody else may attend to its lane meanwhile.
@@ -231,23 +232,26 @@ class Chat:
             self._news.set()
 
     async def _next(self, work_id: str) -> tuple[Message, Work] | None:
-        """What a work says next: its root before all others, and what is new before what only changed."""
-        async with self._database.reading() as saved:
-            owed = await saved.outbox.owed_to(work_id)
-            if not owed:
-                return None
-            work = await saved.works.get(work_id)
-            assert work is not None, "the database keeps a message's work"
-            if work.thread_ts is not None:
-                return next((message for message in owed if message.ts is None), owed[0]), work
-            root = next((message for message in owed if message.kind is Kind.ROOT), None)
-            if root is not None:
-                return root, work
-            lost = [one.given_up for one in await saved.outbox.of_work(work_id) if one.kind is Kind.ROOT]
-        if lost and lost[0]:
+        """What a work says next: its root before all others, and what is new before what only changed.
+
+        Where the root was given up, so is all the rest.
+        """
+        while True:
+            async with self._database.reading() as saved:
+                owed = await saved.outbox.owed_to(work_id)
+                if not owed:
+                    return None
+                work = await saved.works.get(work_id)
+                assert work is not None, "the database keeps a message's work"
+                if work.thread_ts is not None:
+                    return next((message for message in owed if message.ts is None), owed[0]), work
+                root = next((message for message in owed if message.kind is Kind.ROOT), None)
+                if root is not None:
+                    return root, work
+                lost = [one.given_up for one in await saved.outbox.of_work(work_id) if one.kind is Kind.ROOT]
+            if not lost or not lost[0]:
+                raise LookupError(f"the work {work_id} has neither a thread nor a root to be posted")
             await self._posting.give_up(owed[0], work, lost[0])
-            return await self._next(work_id)
-        raise LookupError(f"the work {work_id} has neither a thread nor a root to be posted")
 
     async def _try(self, message: Message, work: Work, struggle: _Struggle, *, may_hand_back: bool) -> _Outcome:
         """Show a message, or give it up, or say how it is tried again. Raises Later if that takes somebody's help."""

@@ -127,7 +127,13 @@ class Posting:
         if message.slot in self._doubted and (seen := await self._look_for(message, work)) is not None:
             await self._adopt(message, work, seen)
             return
-        message = await self._in_turn("chat.postMessage", message)
+        newest = await self._in_turn("chat.postMessage", message)
+        if newest is None or newest.ts is not None:  # somebody else posted it meanwhile
+            self._doubted.pop(message.slot, None)
+            if newest is not None:
+                await self._edit(newest)
+            return
+        message = newest
         doubt = self._doubted.setdefault(message.slot, _Doubt(work.id, math.inf))
         doubt.sent_by = math.inf
         try:
@@ -161,8 +167,10 @@ class Posting:
         """Slack has a message we did not know of. If it was revised since, nobody knows which form that is."""
         self._log.info("found in Slack", slot=message.slot, ts=seen.get("ts"))
         if message.revision > 1:
-            message = await self._in_turn("chat.update", replace(message, ts=str(seen["ts"])))
-            message = replace(message, ts=str(seen["ts"]))
+            if (newest := await self._in_turn("chat.update", message)) is None:
+                self._doubted.pop(message.slot, None)
+                return
+            message = replace(newest, ts=newest.ts or str(seen["ts"]))
             seen = _seen_in(await self._calls.send("chat.update", **_edit_of(message)), message)
         _refuse_a_torso(message, seen)
         await self._remember(message, work, seen)
@@ -172,7 +180,9 @@ class Posting:
     async def _edit(self, message: Message) -> None:
         """An edit may be repeated until its reply arrives: the second changes nothing."""
         async with self.lock(message.slot):
-            message = await self._in_turn("chat.update", message)
+            if (newest := await self._in_turn("chat.update", message)) is None:
+                return
+            message = newest
             reply = await self._calls.send("chat.update", **_edit_of(message))
             crashpoint("cp20")
             await self._remember(message, None, _seen_in(reply, message))
@@ -180,7 +190,9 @@ class Posting:
 
     async def _whisper(self, message: Message, work: Work, person: str) -> None:
         """For one person's eyes: nothing can be read back, so it is marked as sent first and sent at most once."""
-        message = await self._in_turn("chat.postEphemeral", message)
+        if (newest := await self._in_turn("chat.postEphemeral", message)) is None:
+            return
+        message = newest
         await pass_fence()
         await self._mark(message, shown=message.revision)
         drawn = render(message)
@@ -204,12 +216,13 @@ class Posting:
 
     # What they share
 
-    async def _in_turn(self, method: str, message: Message) -> Message:
-        """Wait for the turn of a call. Whoever had to wait says what is newest by then."""
+    async def _in_turn(self, method: str, message: Message) -> Message | None:
+        """Wait for the turn of a call. Whoever had to wait says what is newest by then; None if that is not owed."""
         if not await self._calls.pace.turn(method, message.channel):
             return message
         async with self._database.reading() as saved:
-            return await saved.outbox.get(message.slot) or message
+            newest = await saved.outbox.get(message.slot)
+        return newest if newest is not None and newest.is_owed else None
 
     async def _remember(self, message: Message, work: Work | None, seen: dict[str, Any]) -> None:
         async with self._database.transaction(alone=False) as saved:

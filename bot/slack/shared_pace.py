@@ -98,7 +98,7 @@ class SharedPace(Pace):
             del self._closed[name]
 
     async def _shut_for(self, name: str) -> float:
-        async with self._storage.reading() as saved:
+        async with self._storage.transaction(alone=False) as saved:
             return await saved.paces.shut_for(name)
 
     async def _reserve(self, name: str, limit: Limit) -> float:

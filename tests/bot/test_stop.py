@@ -11,7 +11,13 @@ from pydantic import SecretStr
 
 from bot import app
 from bot import parts as running
+from bot.playground.scripted import ScriptedModels
+from bot.playground.server import Fault, Playground
 from bot.settings import SlackAccess
+from handlers.words import Body, line
+from tests.postgres import Server
+from tests.storage.records import keep, message, work
+from tests.stories import workspace
 
 
 class Hanging:
@@ -66,3 +72,29 @@ async def test_stopping_ends_whatever_hangs(hangs: set[str], tmp_path: Path, mon
     parts.released.set()
     await asyncio.gather(*bot._tasks, return_exceptions=True)
     await asyncio.sleep(0.01)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    server: Server | None = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    monkeypatch.setattr(workspace, "POSTGRESQL", server)
+
+
+@pytest.mark.usefixtures("database")
+async def test_no_refresh_of_a_card_outlives_the_stop(tmp_path: Path) -> None:
+    (tmp_path / "stack.toml").write_text(
+        workspace.STACK.format(wire="openai", url="http://127.0.0.1:9/v1", review=workspace.REVIEWERS, more="")
+    )
+    queued, working = (
+        Body(lines=(line(state),), fallback=state, facts={"state": state}) for state in ("queued", "running")
+    )
+    async with ScriptedModels() as models, Playground() as slack:
+        async with workspace.at_work(slack, models, tmp_path) as us:
+            card = message(body=queued.to_json(), ts="1777000000.000100", shown=1)
+            await keep(us.bot.storage, work(thread_ts="1777000000.000000"), card)
+            slack.faults.add("chat.update", Fault.HANG)
+            beat = asyncio.create_task(us.bot.chat.heartbeat(card.slot, working))
+            await slack.until(lambda: slack.calls_of("chat.update"))
+        assert us.bot.chat._heartbeats._beating == set()
+        with pytest.raises(asyncio.CancelledError):
+            await beat

@@ -143,6 +143,7 @@ class Desk:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._delivery
         self._delivery = None
+        await self.chat.aclose()
         self.chat = self.another_chat()
 
     async def delivers(self, *, within: float = 20) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -320,6 +321,26 @@ async def test_a_work_whose_root_slack_will_never_take_is_given_up(desk: Desk, e
     await desk.delivers()
     assert slots(desk) == []
     assert [(await desk.row(f"dodo/{name}")).given_up for name in ("root", "n", "late")] == [error] * 3
+
+
+async def test_giving_up_many_messages_after_a_lost_root_piles_up_nothing(desk: Desk) -> None:
+    depths: list[int] = []
+
+    class Log:
+        def error(self, *_: object, **__: object) -> None:
+            depths.append(len(inspect.stack(0)))
+
+        exception = error
+
+    work = await desk.work("aurochs")
+    async with desk.database.transaction() as saved:
+        await saved.outbox.give_up("aurochs/root", "is_archived")
+    names = [f"n{number}" for number in range(8)]
+    for name in names:
+        await desk.owes(work, name, "extinct since 1627")
+    await desk.another_chat(log=Log()).attend(work.id, doubt=False)
+    assert [(await desk.row(f"aurochs/{name}")).given_up for name in names] == ["is_archived"] * 8
+    assert depths == depths[:1] * 8
 
 
 async def test_a_run_whose_root_slack_refuses_is_cancelled_and_its_asker_is_told(desk: Desk) -> None:
