@@ -30,7 +30,7 @@ async def work(bot: Countersign, *, announce: Callable[[], None]) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     if not await _first(_started(bot), stop):
-        log.info("stopped: the start was not over yet")
+        log.info(bot.under_way.last_words())
         return
     try:
         announce()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bot.fence import Displaced
+from handlers.result import NotOurs
+
 
 class UnderWay:
     """Counts runs while they are performed; once the stop begins, also how they end."""
@@ -15,10 +18,12 @@ class UnderWay:
 
     @contextmanager
     def performing(self) -> Iterator[None]:
-        """One run. Whatever is raised here leaves it to begin again."""
+        """One run. Whatever is raised here leaves it to begin again, unless it is not ours any more."""
         self._now += 1
         try:
             yield
+        except (NotOurs, Displaced):
+            raise
         except BaseException:
             self._given_back += self._is_stopping
             raise

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from bot.fence import Displaced
 from bot.under_way import UnderWay
+from handlers.result import NotOurs
 
 
 async def perform(under_way: UnderWay, ends: asyncio.Event, problem: BaseException | None = None) -> None:
@@ -21,6 +23,16 @@ async def test_a_stop_that_meets_no_run_says_so() -> None:
     ends.set()
     await perform(under_way, ends)
     under_way.stop_begins()
+    assert under_way.last_words() == "stopped: no run was under way"
+
+
+@pytest.mark.parametrize("problem", [NotOurs(), Displaced()])
+async def test_a_run_that_somebody_else_has_ended_is_not_told(problem: Exception) -> None:
+    under_way, ends = UnderWay(), asyncio.Event()
+    ends.set()
+    under_way.stop_begins()
+    with pytest.raises(type(problem)):
+        await perform(under_way, ends, problem)
     assert under_way.last_words() == "stopped: no run was under way"
 
 

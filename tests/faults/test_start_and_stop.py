@@ -74,7 +74,7 @@ async def test_while_slack_is_away_it_says_so_and_is_told_to_stop_all_the_same(
         assert 'countersign_trouble{part="slack"} 1.0' in (await client.get("/metrics")).text
         await us.slack.until(lambda: us.slack.calls_of("auth.test"), timeout=PATIENCE)
         assert await us.terminate() < 20
-        assert "stopped: the start was not over yet" in life.last_words.splitlines()[-1]
+        assert "stopped: no run was under way" in life.last_words.splitlines()[-1]
 
 
 async def test_before_slack_said_who_we_are_its_deliveries_are_put_off(tmp_path: Path, unused_tcp_port: int) -> None:
