@@ -101,6 +101,7 @@ class _Handler(AsyncSocketModeHandler):
                     raise TokenRefused(told(Token.APP, failed.code, problem)) from None
                 if failed.trouble is not Trouble.LIMITED:
                     raise failed from None
+            log.warning("slack gives out no address yet; asking again", cause=failed.code, again_in=retry_after)
             await asyncio.sleep(retry_after)
 
     async def _another_address(self) -> str:
@@ -224,12 +225,12 @@ class SocketMode:
 
     async def _wait_out(self, refused: TokenRefused) -> None:
         """Told once, tried again slowly: the token may be taken again, but somebody has to see to it."""
-        await self._close()
         if not self._was_taken:
             raise Refusal(str(refused))
         if self._refused is None:
             log.error("slack refuses the app token; nothing comes in until that is mended", why=str(refused))
         self._refused = refused
+        await self._close()
         await asyncio.sleep(_REFUSED_EVERY)
 
     async def _connect(self) -> None:

@@ -242,6 +242,7 @@ async def test_while_slack_says_429_its_time_is_waited_for(wires: Wires) -> None
     wire.slack.drop_sockets()
     await wire.until(lambda: wire.rejoined == [1])
     await wire.insists(MENTION)
+    assert [entry["again_in"] for entry in wire.logged if entry.get("cause") == "ratelimited"] == [1, 1]
     assert wire.tracebacks() == []
 
 
