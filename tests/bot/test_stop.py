@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from bot import app
 from bot import parts as running
 from bot.settings import SlackAccess
+from handlers.errors import Refusal
 
 
 class Hanging:
@@ -66,3 +67,30 @@ async def test_stopping_ends_whatever_hangs(hangs: set[str], tmp_path: Path, mon
     parts.released.set()
     await asyncio.gather(*bot._tasks, return_exceptions=True)
     await asyncio.sleep(0.01)
+
+
+class Unlucky(running.Parts):
+    """A process whose start fails while a part of it does not listen."""
+
+    def __init__(self, parts: Hanging) -> None:
+        super().__init__()
+        self._parts = parts
+
+    async def _start(self) -> None:
+        self._beside("deaf", self._parts.step("deaf"))
+        await asyncio.sleep(0)
+        raise Refusal("Not today.")
+
+    async def stop(self) -> None:
+        raise NotImplementedError
+
+
+async def test_a_start_that_fails_ends_whatever_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "STOP_SECONDS", 0.3)
+    parts = Hanging({"deaf"}, [])
+    unlucky = Unlucky(parts)
+    async with asyncio.timeout(20):
+        with pytest.raises(Refusal, match="Not today"):
+            await unlucky.__aenter__()
+    parts.released.set()
+    await asyncio.gather(*unlucky._tasks, return_exceptions=True)
