@@ -43,6 +43,7 @@ from bot.slack.shared_pace import SharedPace
 from bot.slack.transport import SocketMode, http_app, listen, serve
 from bot.sources.fetch import ReadingRoom
 from bot.stack_file import LiveStack, Loaded
+from bot.under_way import UnderWay
 from handlers.ports import Sources
 from handlers.result import NotOurs
 from handlers.review import meaning
@@ -101,8 +102,12 @@ class Countersign(Parts):
         self._sources = sources
         self._environment = dict(os.environ) if environment is None else environment
         self.metrics = Metrics()
+        self.under_way = UnderWay()
+        self._is_introduced = False
+        self._bolt: AsyncApp | None = None
         self._socket: SocketMode | None = None
         self._listening: socket.socket | None = None
+        self._courier_of_many: Distributed | None = None
 
     @property
     def is_on_sqlite(self) -> bool:
@@ -121,6 +126,9 @@ class Countersign(Parts):
             self._listening = self._exit.enter_context(listen(self._port))
         self.now = SharedClock(self.storage, utc_now)
         await self.now.look()
+        self._look_after_ourselves()
+        if self._listening is not None:
+            self._serve_http(self._listening)
         self._pace = self._given_pace or (Pace() if self.storage.is_sqlite else SharedPace(self.storage))
         self._pace.on_wait(self.metrics.paced)
         session = await self._exit.enter_async_context(build_session())
@@ -153,11 +161,9 @@ class Countersign(Parts):
             metrics=self.metrics,
         )
         self.intake = Intake(tools)
-        self._look_after_ourselves()
         if self.role is not Role.WORK:
             self._receive(client, who, lookup)
-        elif self._listening is not None:
-            self._serve_http(None)
+        self._is_introduced = True
         self._beside("stack", self.live.watch())
         self._beside("clock", self.now.watch())
         if self.role is not Role.INTAKE:
@@ -177,6 +183,7 @@ class Countersign(Parts):
             metrics=self.metrics,
         )
         await self._exit.enter_async_context(courier)
+        self._courier_of_many = courier
         self.storage.carry = courier.carry
         return courier
 
@@ -233,7 +240,7 @@ class Countersign(Parts):
                 now=self.now,
             )
 
-        app = build_app(
+        self._bolt = app = build_app(
             client=client,
             signing_secret=signing_secret,
             storage=self.storage,
@@ -256,15 +263,19 @@ class Countersign(Parts):
             token = self._access.app_token.get_secret_value()
             self._socket = SocketMode(app, token, reconnected=repair.reconnected, metrics=self.metrics)
             self._beside("socket", self._socket.run())
-        if self._listening is not None:
-            self._serve_http(None if self._access.app_token else app)
 
-    def _serve_http(self, app: AsyncApp | None) -> None:
-        """What a balancer and a monitor ask for; with an app, what Slack sends too."""
-        assert self._listening is not None
+    def _serve_http(self, at: socket.socket) -> None:
+        """What a balancer and a monitor ask for, and what Slack sends if there is no socket for that."""
         secret = self._access.signing_secret.get_secret_value() if self._access.signing_secret else None
-        web = http_app(app, signing_secret=secret, look=self.readiness.look, metrics=self.metrics, now=self.now)
-        self._beside("http", serve(web, self._listening))
+        has_door = self.role is not Role.WORK and not self._access.app_token
+        web = http_app(
+            (lambda: self._bolt) if has_door else None,
+            signing_secret=secret,
+            look=self.readiness.look,
+            metrics=self.metrics,
+            now=self.now,
+        )
+        self._beside("http", serve(web, at))
 
     def _reading_room(self) -> Sources:
         """The public web, and nothing that is not public."""
@@ -281,16 +292,22 @@ class Countersign(Parts):
         self.readiness = Readiness(
             glance=glance,
             now=self.now,
-            is_connected=self._is_connected if intake == "socket" else None,
+            slack=self._slack_trouble,
             stack_problems=lambda: self.live.problems,
+            takes_in=self.role is not Role.WORK,
+            is_queue_away=lambda: self._courier_of_many is not None and self._courier_of_many.is_out_of_reach,
         )
 
-    async def _is_connected(self) -> bool:
-        return self._socket is not None and await self._socket.is_connected()
+    async def _slack_trouble(self) -> str:
+        if not self._is_introduced:
+            return "Slack has not said yet who we are; it is asked until it does, and the log says what keeps it."
+        return "" if self._socket is None else await self._socket.trouble()
 
     async def ready(self) -> None:
-        """Wait until deliveries can arrive."""
-        while not (await self.readiness.look()).is_ready:  # noqa: ASYNC110  neither database nor socket has an event
+        """Wait until deliveries can arrive; raises what a part has failed with meanwhile."""
+        while not (await self.readiness.look()).is_ready:
+            if self._failed is not None and self._failed.done():
+                self._failed.result()
             await asyncio.sleep(0.02)
 
     async def _root_refused(self, _: Work, runs: Sequence[Run], __: str) -> None:
@@ -302,6 +319,10 @@ class Countersign(Parts):
             self._follow(loaded.stack)
 
     async def _perform(self, run: Run) -> None:
+        with self.under_way.performing():
+            await self._perform_one(run)
+
+    async def _perform_one(self, run: Run) -> None:
         try:
             await run_stage(
                 run,
@@ -326,6 +347,7 @@ class Countersign(Parts):
 
     async def stop(self) -> None:
         """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s, whatever hangs."""
+        self.under_way.stop_begins()
         deadline = asyncio.get_running_loop().time() + parts.STOP_SECONDS
         await self._step(
             "the doors", self._end("socket", "http", "repair", "inbox", "stack", "clock"), deadline, keep=5 / 6

@@ -175,6 +175,11 @@ class Distributed:
             log.error("the queue is out of reach; trying again", cause=repr(problem.__cause__ or problem)[:200])
         self._is_out_of_reach = True
 
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether nothing can be taken up at present."""
+        return self._is_out_of_reach
+
     async def drain(self, seconds: float) -> None:
         """Nothing: what is under way has its time when `serve` is cancelled."""
 

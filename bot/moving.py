@@ -12,7 +12,7 @@ from bot.settings import Settings, SettingsError, async_database_url
 from handlers.errors import Refusal
 from storage.database import Database
 from storage.moving import Moved, copy
-from storage.schema import migrate, newest
+from storage.schema import migrate, must_be_known, newest
 
 _HEAD_DIGITS = 12
 
@@ -45,6 +45,7 @@ async def _doubt_what_was_owed(target: Database) -> None:
 
 async def migrate_to(settings: Settings, revision: str) -> str:
     """Bring the schema to a revision, for a Countersign of that time; what became of it, as text."""
+    must_be_known(revision)  # before a file is made
     async with Database(settings.database_url.get_secret_value()) as storage:
         with Alone(storage.url.database if storage.is_sqlite else None):
             before, after = await migrate(storage, revision)

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import structlog
 
+from handlers.errors import Refusal
+
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 18.0  # of the 20 that a host gives before it kills; each step keeps a share for those after it
@@ -28,8 +30,9 @@ class Parts(ABC):
             self._failed = asyncio.get_running_loop().create_future()
             await self._start()
         except BaseException:
-            await self._end(*(task.get_name() for task in self._tasks))
-            await self._exit.aclose()
+            deadline = asyncio.get_running_loop().time() + STOP_SECONDS
+            await self._step("the parts", self._end(*(task.get_name() for task in self._tasks)), deadline, keep=1 / 2)
+            await self._step("the closing", self._exit.aclose(), deadline, keep=0)
             raise
         return self
 
@@ -56,7 +59,8 @@ class Parts(ABC):
         if task.cancelled() or self._failed.done():
             return
         problem = task.exception()
-        log.error("a part of the bot stopped", part=task.get_name(), exc_info=problem)
+        if not isinstance(problem, Refusal):  # which whoever started us reads as the last sentence
+            log.error("a part of the bot stopped", part=task.get_name(), exc_info=problem)
         self._failed.set_exception(problem or RuntimeError(f"{task.get_name()} ended"))
 
     async def broken(self) -> None:

@@ -30,12 +30,14 @@ async def work(bot: Countersign, *, announce: Callable[[], None]) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     if not await _first(_started(bot), stop):
+        log.info(bot.under_way.last_words())
         return
     try:
         announce()
         await _first(bot.broken(), stop)
     finally:
         await bot.stop()
+        log.info(bot.under_way.last_words())
 
 
 async def _started(bot: Countersign) -> None:

@@ -24,13 +24,17 @@ log = structlog.get_logger(__name__)
 
 _SIDE_BY_SIDE = 1_000
 _IDLE_SECONDS = 5.0
+_SQLITE = b"SQLite format 3\0"  # https://sqlite.org/fileformat.html#the_database_header
 _TROUBLE_SECONDS = 2.0
 
 Perform = Callable[[Run], Awaitable[None]]
 
 
 class Alone:
-    """A lock on the database's file: a second process is refused with a sentence. Needs a local disk."""
+    """A lock on the database's file. A second process is refused with a sentence, and so is what is no database.
+
+    Needs a local disk.
+    """
 
     def __init__(self, database: str | None) -> None:
         is_file = database and database != ":memory:"
@@ -40,7 +44,7 @@ class Alone:
     def __enter__(self) -> Self:
         if self._database is None:
             return self
-        self._database.parent.mkdir(parents=True, exist_ok=True)
+        _must_be_possible(self._database)
         self._descriptor = os.open(f"{self._database}.lock", os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -56,6 +60,25 @@ class Alone:
     def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
+
+
+def _must_be_possible(database: Path) -> None:
+    """Refuses a path at which there is no database and none can be made, before anything is made beside it."""
+    if not database.parent.is_dir():
+        raise Refusal(
+            f"There is no folder {database.parent} for the database {database.name}: make it, or mend the path "
+            "(DATABASE_URL or --database)."
+        )
+    if not database.exists():
+        return
+    beginning = b"a folder" if database.is_dir() else _beginning_of(database)
+    if beginning not in {b"", _SQLITE}:  # SQLite takes an empty file for a new database
+        raise Refusal(f"{database} is no SQLite database: mend the path. Nothing was changed there.")
+
+
+def _beginning_of(database: Path) -> bytes:
+    with database.open("rb") as file:
+        return file.read(len(_SQLITE))
 
 
 async def perform_in_order(work_id: str, *, storage: Database, perform: Perform, now: Clock) -> None:

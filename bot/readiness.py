@@ -16,11 +16,17 @@ OUTBOX_STUCK = timedelta(minutes=5)
 INBOX_STUCK = timedelta(minutes=2)
 QUEUE_STUCK = timedelta(minutes=15)
 
-Connected = Callable[[], Awaitable[bool]]
-"""Whether there is a connection over which Slack can deliver."""
+SlackTrouble = Callable[[], Awaitable[str]]
+"""What keeps us and Slack apart, in a sentence; empty while nothing does."""
 
 StackProblems = Callable[[], Sequence[Finding]]
 """What is wrong with the stack file as it lies there now; empty while the one in use is the one on disk."""
+
+_WITHOUT_DATABASE = {
+    True: "What comes in is not acknowledged; Slack brings it again.",
+    False: "Nothing is begun here until it answers; what is in line stays there.",
+}
+_QUEUE_AWAY = "The queue in the database is out of reach, so nothing is taken up here; it is tried again all the time."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,25 +57,30 @@ class Readiness:
         *,
         glance: Glance,
         now: Clock,
-        is_connected: Connected | None = None,
+        slack: SlackTrouble,
         stack_problems: StackProblems = tuple,
+        takes_in: bool = True,
+        is_queue_away: Callable[[], bool] = lambda: False,
         outbox_stuck: timedelta = OUTBOX_STUCK,
     ) -> None:
-        """Without `is_connected` deliveries come by HTTP, or not to this process."""
+        """`takes_in`: whether deliveries come to this process; one without them is there to do what is in line."""
         self._glance, self._now = glance, now
-        self._is_connected, self._stack_problems = is_connected, stack_problems
+        self._slack, self._stack_problems = slack, stack_problems
+        self._takes_in, self._is_queue_away = takes_in, is_queue_away
         self._outbox_stuck = outbox_stuck
 
     async def look(self) -> Health:
         seen = await self._glance.look()
         missing = {}
         if seen.gauges is None:
-            missing["database"] = f"{seen.problem} What comes in is not acknowledged; Slack brings it again."
-        if self._is_connected is not None and not await self._is_connected():
-            missing["slack"] = "There is no Socket Mode connection to Slack; a new one is being made."
+            missing["database"] = f"{seen.problem} {_WITHOUT_DATABASE[self._takes_in]}"
+        if trouble := await self._slack():
+            missing["slack"] = trouble
         warnings = {}
         if seen.gauges is not None:
             warnings = waiting_too_long(seen.gauges, self._now(), outbox_stuck=self._outbox_stuck)
+        if self._is_queue_away():
+            (warnings if self._takes_in else missing)["queue"] = _QUEUE_AWAY
         if problems := self._stack_problems():
             warnings["stack"] = _broken_stack(problems)
         return Health(missing=missing, warnings=warnings, gauges=seen.gauges)

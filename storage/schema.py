@@ -47,6 +47,17 @@ async def revision_of(connection: AsyncConnection) -> str | None:
     return await connection.run_sync(lambda inner: MigrationContext.configure(inner).get_current_revision())
 
 
+def _known() -> list[str]:
+    """The revisions this program knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+
+def must_be_known(revision: str) -> None:
+    """Raises NoSuchSchema if there is no revision of that name."""
+    if revision not in (known := _known()):
+        raise NoSuchSchema(f"This Countersign knows no such revision; it knows {', '.join(reversed(known))}.")
+
+
 async def migrate(database: Database, to: str | None = None) -> tuple[str | None, str]:
     """Bring the schema to the newest revision; return the one it had (None: an empty database) and the one it has.
 
@@ -58,10 +69,9 @@ async def migrate(database: Database, to: str | None = None) -> tuple[str | None
         NewerSchema: the database knows a revision that this program does not.
         NoSuchSchema: there is no revision of that name.
     """
-    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    known = _known()
     after = newest() if to is None else to
-    if after not in known:
-        raise NoSuchSchema(f"This Countersign knows no such revision; it knows {', '.join(reversed(known))}.")
+    must_be_known(after)
 
     def change(connection: Connection) -> str | None:
         if not database.is_sqlite:  # processes that start at once take turns, however long each takes

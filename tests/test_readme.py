@@ -68,6 +68,14 @@ def test_the_processes_it_starts_are_commands_of_the_program() -> None:
     assert {*started, *composed} <= set(commands.choices)
 
 
+def test_what_compose_must_be_given_is_told_where_compose_is() -> None:
+    text = (ROOT / "compose.yaml").read_text(encoding="utf-8")
+    needed = set(re.findall(r"(?<!\$)\$\{?(\w+)", text))
+    (told,) = [part for part in README.split("\n\n") if "[compose.yaml](compose.yaml)" in part]
+    assert needed
+    assert needed | {"SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"} <= set(re.findall(r"`([A-Z_]+)`", told))
+
+
 def test_the_image_holds_what_the_program_is_made_of() -> None:
     copied = set(re.findall(r"^COPY (\w+) \./\w+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
     assert copied == {"bot", "handlers", "storage"}

@@ -134,7 +134,7 @@ class Calls:
         except (Displaced, CallFailed):
             raise
         except Exception as problem:  # the SDK lets through whatever a broken reply makes it stumble over
-            failed, retry_after = _read_failure(problem)
+            failed, retry_after = read_failure(problem)
             if failed.trouble is Trouble.LIMITED:
                 self.pace.close(method, str(arguments.get("channel", "")), retry_after)
                 self._metrics.limited(method, retry_after)
@@ -160,7 +160,7 @@ class Calls:
             outcome = "cancelled"
             raise
         except Exception as problem:
-            outcome = _read_failure(problem)[0].trouble
+            outcome = read_failure(problem)[0].trouble
             raise
         finally:
             self._metrics.called(method, outcome, time.perf_counter() - began)
@@ -190,7 +190,7 @@ def _date_in(headers: Mapping[str, str]) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _read_failure(problem: Exception) -> tuple[CallFailed, float]:
+def read_failure(problem: Exception) -> tuple[CallFailed, float]:
     """What went wrong, and for how long Slack wants to be left alone."""
     match problem:
         case SlackApiError():

@@ -4,49 +4,36 @@ from __future__ import annotations
 
 import asyncio
 
-import aiohttp
 import structlog
-from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.slack.calls import Trouble, read_failure
+from bot.slack.refused import Token, told
 from handlers.errors import Refusal
+from handlers.ports import Sleep
 
 log = structlog.get_logger(__name__)
 
-
-_NO_USE = frozenset(
-    {
-        "account_inactive",
-        "invalid_auth",
-        "missing_scope",
-        "not_allowed_token_type",
-        "not_authed",
-        "token_expired",
-        "token_revoked",
-    }
-)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
+_PASSES = frozenset({Trouble.LATER, Trouble.LIMITED, Trouble.UNKNOWN})
 
 
-async def who_we_are(client: AsyncWebClient) -> dict[str, str]:
-    """Ask Slack whose token this is, for as long as it takes to get an answer.
+async def who_we_are(client: AsyncWebClient, *, sleep: Sleep = asyncio.sleep) -> dict[str, str]:
+    """Ask Slack whose token this is, again and again while what keeps it from answering may pass by itself.
 
     Raises:
-        Refusal: Slack does not take the token.
-        SlackApiError: it refuses for another reason.
+        Refusal: Slack does not take the token; says what to mend.
     """
-    pause = 0.5
+    pause = _FIRST_PAUSE
     while True:
         try:
             said = await client.auth_test()
             return {"team_id": said["team_id"], "user_id": said["user_id"]}
-        except SlackApiError as problem:
-            if (code := problem.response.get("error")) not in _NO_USE:
-                raise
-            raise Refusal(
-                f"Slack does not take SLACK_BOT_TOKEN ({code}): set it to the Bot User OAuth Token on the app's page "
-                "OAuth & Permissions, and install the app again if it was removed."
-            ) from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            log.warning("slack does not answer yet", cause=type(problem).__name__, again_in=pause)
-            await asyncio.sleep(pause)
-            pause = min(30.0, pause * 2)
+        except Exception as problem:  # noqa: BLE001  the SDK lets through whatever a broken reply makes it stumble over
+            failed, retry_after = read_failure(problem)
+            if failed.trouble not in _PASSES:
+                raise Refusal(told(Token.BOT, failed.code, problem)) from None
+        wait = retry_after if failed.trouble is Trouble.LIMITED else pause
+        log.warning("slack does not say yet who we are; asking again", cause=failed.code, again_in=wait)
+        await sleep(wait)
+        pause = min(_LONGEST_PAUSE, pause * 2)

@@ -29,6 +29,8 @@ from starlette.routing import Route
 from bot.metrics import Delivered, Metrics
 from bot.metrics_now import page
 from bot.readiness import Health
+from bot.slack.calls import CallFailed, Trouble, read_failure
+from bot.slack.refused import Token, told
 from handlers.errors import Refusal
 from handlers.ports import Clock
 
@@ -39,18 +41,30 @@ _MISSES = 2
 _PING_EVERY = 10.0
 _CONNECT_SECONDS = 30.0
 """What connecting may take: slack_sdk tries one address for ever, and Slack takes each address only once."""
+_REFUSED_EVERY = 60.0  # seconds between tries with a token that Slack does not take
 _LARGEST_BODY = 2 * 1024 * 1024
 _BACKLOG = 2_048
 
 _HTTP_OK = 200
 _KIND_OF_ENVELOPE = {"events_api": "event", "slash_commands": "command", "interactive": "interaction"}
 
+NOT_CONNECTED = "There is no Socket Mode connection to Slack; a new one is being made."
+
 Look = Callable[[], Awaitable[Health]]
 """How this process is, looked at anew."""
+FindApp = Callable[[], AsyncApp | None]
+"""The app that takes deliveries; None while it cannot be made, which Slack takes as a wish to be asked again."""
+
+
+class TokenRefused(Exception):  # noqa: N818  reads as a fact
+    """Slack opens no connection for this app token, and will not until somebody mends it; says what to mend."""
 
 
 class _Handler(AsyncSocketModeHandler):
-    """Bolt's, with each delivery timed to its acknowledgement. `greeted` is called at each new connection."""
+    """Bolt's, with each delivery timed to its acknowledgement. `greeted` is called at each new connection.
+
+    `refused` is what Slack had against the app token when slack_sdk, which connects anew by itself, last asked.
+    """
 
     def __init__(self, app: AsyncApp, app_token: str, metrics: Metrics) -> None:
         super().__init__(app, app_token, ping_interval=_PING_EVERY)
@@ -60,6 +74,44 @@ class _Handler(AsyncSocketModeHandler):
         self.client.message_listeners.append(self._heard)
         self._take = self.client.enqueue_message
         self.client.enqueue_message = self._take_what_can_be_read  # type: ignore[method-assign]
+        self.refused: TokenRefused | None = None
+        self._thrown_away = asyncio.Event()
+        self.client.issue_new_wss_url = self._another_address  # type: ignore[method-assign]
+
+    async def connect_async(self) -> None:
+        """Raises TokenRefused, and whatever else keeps Slack from giving us an address."""
+        self.client.wss_uri = await self._address()
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await self.client.connect()  # type: ignore[no-untyped-call]  # slack_sdk gives it no types
+
+    async def close_async(self) -> None:
+        self._thrown_away.set()
+        await self.client.close()  # type: ignore[no-untyped-call]  # as above
+
+    async def _address(self) -> str:
+        """Where to connect. A 429 is waited for."""
+        while True:
+            try:
+                async with asyncio.timeout(_CONNECT_SECONDS):
+                    said = await self.client.web_client.apps_connections_open(app_token=self.app_token)
+                return str(said["url"])
+            except Exception as problem:  # noqa: BLE001  the SDK lets through whatever it stumbles over
+                failed, retry_after = read_failure(problem)
+                if failed.trouble is Trouble.OPERATOR:
+                    raise TokenRefused(told(Token.APP, failed.code, problem)) from None
+                if failed.trouble is not Trouble.LIMITED:
+                    raise failed from None
+            log.warning("slack gives out no address yet; asking again", cause=failed.code, again_in=retry_after)
+            await asyncio.sleep(retry_after)
+
+    async def _another_address(self) -> str:
+        """For slack_sdk, which would ask again at once, and log, as often as it is refused: it waits for its end."""
+        try:
+            return await self._address()
+        except TokenRefused as refused:
+            self.refused = refused
+            await self._thrown_away.wait()
+            raise asyncio.CancelledError from None
 
     async def _take_what_can_be_read(self, message: str) -> None:
         """Keep what is no message from slack_sdk, which stumbles over it. It is not acked: Slack brings it again."""
@@ -117,11 +169,20 @@ class SocketMode:
         self._metrics = metrics or Metrics()
         self._reconnected = reconnected
         self._has_been_connected = False
+        self._was_taken = False
+        self._refused: TokenRefused | None = None
         self._handler: _Handler | None = None
+
+    async def trouble(self) -> str:
+        """What keeps deliveries from coming, in a sentence; empty if nothing does."""
+        refused = self._refused or (self._handler and self._handler.refused)
+        if refused is not None:
+            return f"{refused} It is tried again every minute; a new value needs a restart."
+        return "" if await self.is_connected() else NOT_CONNECTED
 
     async def is_connected(self) -> bool:
         handler = self._handler
-        if handler is None or not handler.is_greeted:
+        if handler is None or handler.refused or not handler.is_greeted:
             return False
         try:
             return bool(await handler.client.is_connected())
@@ -130,7 +191,11 @@ class SocketMode:
             return False
 
     async def run(self) -> None:
-        """Stay connected until cancelled. slack_sdk reconnects by itself; what it misses is found here."""
+        """Stay connected until cancelled. slack_sdk reconnects by itself; what it misses is found here.
+
+        Raises:
+            Refusal: Slack never took the app token. Once it did, a refusal is waited out.
+        """
         misses, pause = 0, 1.0
         try:
             while True:
@@ -138,25 +203,41 @@ class SocketMode:
                     try:
                         await self._connect()
                         misses, pause = 0, 1.0
+                    except TokenRefused as refused:
+                        await self._wait_out(refused)
+                        continue
                     except Exception as problem:  # noqa: BLE001  whatever keeps us out, we knock again
-                        log.warning("no connection to slack yet", cause=type(problem).__name__, again_in=pause)
+                        cause = problem.code if isinstance(problem, CallFailed) else type(problem).__name__
+                        log.warning("no connection to slack yet", cause=cause, again_in=pause)
                         await self._close()
                         await asyncio.sleep(pause)
                         pause = min(30.0, pause * 2)
                         continue
                 await asyncio.sleep(_LOOK_EVERY)
                 misses = 0 if await self.is_connected() else misses + 1
-                if misses >= _MISSES:
+                if self._handler is not None and self._handler.refused is not None:
+                    await self._wait_out(self._handler.refused)
+                elif misses >= _MISSES:
                     log.warning("the connection to slack is dead; making a new one")
                     await self._close()
         finally:
             await self._close()
 
+    async def _wait_out(self, refused: TokenRefused) -> None:
+        """Told once, tried again slowly: the token may be taken again, but somebody has to see to it."""
+        if not self._was_taken:
+            raise Refusal(str(refused))
+        if self._refused is None:
+            log.error("slack refuses the app token; nothing comes in until that is mended", why=str(refused))
+        self._refused = refused
+        await self._close()
+        await asyncio.sleep(_REFUSED_EVERY)
+
     async def _connect(self) -> None:
         self._handler = _Handler(self._app, self._app_token, self._metrics)
         self._handler.greeted = self._greeted
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            await self._handler.connect_async()  # type: ignore[no-untyped-call]  # slack_bolt gives it no types
+        await self._handler.connect_async()
+        self._was_taken, self._refused = True, None
         log.info("connected to slack", mode="socket")
 
     def _greeted(self) -> None:
@@ -169,22 +250,22 @@ class SocketMode:
         if handler is None:
             return
         try:
-            await asyncio.wait_for(handler.close_async(), timeout=5)  # type: ignore[no-untyped-call]  # as above
+            await asyncio.wait_for(handler.close_async(), timeout=5)
         except Exception as problem:  # noqa: BLE001  it is being thrown away
             log.info("the old connection did not close well", cause=type(problem).__name__)
 
 
 def http_app(
-    app: AsyncApp | None, *, signing_secret: str | None, look: Look, metrics: Metrics, now: Clock
+    bolt: FindApp | None, *, signing_secret: str | None, look: Look, metrics: Metrics, now: Clock
 ) -> Starlette:
-    """What a balancer and Prometheus ask, and with an app `POST /slack/events` for all that Slack sends."""
+    """What a balancer and Prometheus ask, and with `bolt` `POST /slack/events` for all that Slack sends."""
     routes = [
         Route("/healthz", _healthy, methods=["GET"]),
         Route("/readyz", _readiness(look), methods=["GET"]),
         Route("/metrics", _metrics(look, metrics, now), methods=["GET"]),
     ]
-    if app is not None and signing_secret:
-        routes.append(Route("/slack/events", _events(app, signing_secret, metrics), methods=["POST"]))
+    if bolt is not None and signing_secret:
+        routes.append(Route("/slack/events", _events(bolt, signing_secret, metrics), methods=["POST"]))
     return Starlette(routes=routes)
 
 
@@ -208,7 +289,7 @@ def _metrics(look: Look, metrics: Metrics, now: Clock) -> Callable[[Request], Aw
     return answer
 
 
-def _events(app: AsyncApp, signing_secret: str, metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+def _events(bolt: FindApp, signing_secret: str, metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
     verifier = SignatureVerifier(signing_secret)
 
     async def receive(request: Request) -> tuple[str, Delivered, Response]:
@@ -217,7 +298,9 @@ def _events(app: AsyncApp, signing_secret: str, metrics: Metrics) -> Callable[[R
             return "other", Delivered.TOO_LARGE, PlainTextResponse("too large", status_code=413)
         if not _is_signed(verifier, body, request):
             return "other", Delivered.NOT_SIGNED, PlainTextResponse("not signed by Slack", status_code=401)
-        kind, read = _kind_of(request, body), _read(request, body)
+        kind, read, app = _kind_of(request, body), _read(request, body), bolt()
+        if app is None:
+            return kind, Delivered.NOT_ACKNOWLEDGED, PlainTextResponse("not started yet", status_code=503)
         if read is None:
             log.warning("slack sent what is no delivery; it is not acknowledged", kind=kind, bytes=len(body))
             return kind, Delivered.NOT_ACKNOWLEDGED, PlainTextResponse("not a delivery", status_code=400)

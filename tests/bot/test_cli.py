@@ -383,6 +383,26 @@ def test_a_database_that_does_not_answer_is_one_sentence(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("argv", [["run"], ["migrate"], ["migrate", "--to", "0001"]], ids=str)
+def test_a_mistyped_path_is_one_sentence_and_makes_nothing(
+    argv: list[str], stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = set(tmp_path.iterdir())
+    code, out, err = ran(capsys, *argv, "--database", "sqlite:///no/such/gaul.db", **SLACK)
+    assert (code, out) == (1, "")
+    assert err.startswith("There is no folder ")
+    code, out, err = ran(capsys, *argv, "--database", f"sqlite:///{stack}", **SLACK)
+    assert (code, out, err) == (1, "", f"{stack} is no SQLite database: mend the path. Nothing was changed there.\n")
+    assert set(tmp_path.iterdir()) == there
+
+
+def test_a_revision_that_is_none_leaves_no_database_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = ran(capsys, "migrate", "--to", "nonsense", "--database", "sqlite:///gaul.db")
+    assert (code, out) == (1, "")
+    assert err.startswith("This Countersign knows no such revision; it knows 0001")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("command", ["web", "worker"])
 def test_several_processes_on_a_file_are_refused(command: str, stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = ran(capsys, command, **SLACK)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -273,7 +274,7 @@ async def test_a_queue_that_cannot_be_written_is_written_when_it_can(
 
 
 def test_a_second_process_on_one_database_is_refused_in_words(tmp_path: Path) -> None:
-    database = tmp_path / "deep" / "zoo.db"
+    database = tmp_path / "zoo.db"
     program = f"from bot.queue import Alone\nwith Alone({str(database)!r}):\n    print('alone')"
     with Alone(str(database)):
         other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -282,6 +283,32 @@ def test_a_second_process_on_one_database_is_refused_in_words(tmp_path: Path) ->
         assert str(database) in other.stderr
     again = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert again.stdout == "alone\n", again.stderr
+
+
+def test_a_folder_that_is_not_there_is_a_sentence_and_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"There is no folder .*/deep for the database zoo\.db"):
+        Alone(str(tmp_path / "deep" / "zoo.db")).__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_database_is_a_sentence_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    letter, folder = tmp_path / "letter.txt", tmp_path / "cupboard"
+    letter.write_text("Dear Fantasio,")
+    folder.mkdir()
+    for no_database in (letter, folder):
+        with pytest.raises(Refusal, match=f"{no_database.name} is no SQLite database"):
+            Alone(str(no_database)).__enter__()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cupboard", "letter.txt"]
+    assert letter.read_text() == "Dear Fantasio,"
+
+
+def test_an_empty_file_and_a_database_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "new.db").touch()
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old:
+        old.execute("CREATE TABLE animals (name)")
+    for name in ("new.db", "old.db"):
+        with Alone(str(tmp_path / name)):
+            pass
 
 
 async def test_a_file_is_alone_under_all_its_names_and_nobody_elses_to_read(tmp_path: Path) -> None:

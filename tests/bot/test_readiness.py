@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import make_url
 
 from bot.glance import Glance
-from bot.readiness import Readiness, waiting_too_long
+from bot.readiness import Readiness, SlackTrouble, waiting_too_long
 from bot.stack_findings import Finding
 from handlers.remarks import Level
 from storage.database import Database, Saved
@@ -141,38 +141,43 @@ def test_letters_nobody_handles_and_runs_nobody_begins_are_told() -> None:
     assert told["queue"].startswith("A run has waited in line for 2 h 5 min, and 3 are queued.")
 
 
-async def connected() -> bool:
-    return True
+async def is_well() -> str:
+    return ""
 
 
-async def not_connected() -> bool:
-    return False
+async def is_apart() -> str:
+    return "There is no Socket Mode connection."
 
 
 def finding(line: int, code: str) -> Finding:
     return Finding(path=Path("/srv/secret-place/stack.toml"), line=line, code=code, sentence="Odd.", level=Level.ERROR)
 
 
-async def readiness(storage: Database, *, problems: Sequence[Finding] = (), **said: Any) -> Any:
+async def readiness(
+    storage: Database, *, problems: Sequence[Finding] = (), slack: SlackTrouble = is_well, **said: Any
+) -> Any:
     look = Readiness(
-        glance=Glance(storage), now=lambda: NOON + timedelta(hours=1), stack_problems=lambda: problems, **said
+        glance=Glance(storage),
+        now=lambda: NOON + timedelta(hours=1),
+        slack=slack,
+        stack_problems=lambda: problems,
+        **said,
     )
     return await look.look()
 
 
 async def test_a_process_that_can_do_its_part_is_ready(tmp_path: Path) -> None:
     async with open_database(tmp_path, durable=False) as storage:
-        for is_connected in (connected, None):
-            health = await readiness(storage, is_connected=is_connected)
-            assert (health.is_ready, health.missing, health.warnings) == (True, {}, {})
-            assert health.gauges == Gauges()
+        health = await readiness(storage)
+    assert (health.is_ready, health.missing, health.warnings) == (True, {}, {})
+    assert health.gauges == Gauges()
 
 
 async def test_without_a_connection_to_slack_it_is_not_ready(tmp_path: Path) -> None:
     async with open_database(tmp_path, durable=False) as storage:
-        health = await readiness(storage, is_connected=not_connected)
+        health = await readiness(storage, slack=is_apart)
     assert not health.is_ready
-    assert health.missing == {"slack": "There is no Socket Mode connection to Slack; a new one is being made."}
+    assert health.missing == {"slack": "There is no Socket Mode connection."}
 
 
 async def test_without_a_database_it_is_not_ready_and_says_what_becomes_of_deliveries() -> None:
@@ -184,6 +189,28 @@ async def test_without_a_database_it_is_not_ready_and_says_what_becomes_of_deliv
         "Slack brings it again."
     }
     assert health.gauges is None
+
+
+async def test_a_worker_without_a_database_says_what_becomes_of_what_is_in_line() -> None:
+    storage = Hanging(then=ConnectionResetError())
+    storage.go_on.set()
+    health = await readiness(cast("Database", storage), takes_in=False)
+    assert health.missing == {
+        "database": "The database does not answer (ConnectionResetError). Nothing is begun here until it answers; "
+        "what is in line stays there."
+    }
+
+
+@pytest.mark.parametrize("takes_in", [True, False])
+async def test_a_queue_out_of_reach_keeps_a_worker_from_its_part_and_others_only_from_some(
+    tmp_path: Path,
+    takes_in: bool,  # noqa: FBT001
+) -> None:
+    async with open_database(tmp_path, durable=False) as storage:
+        health = await readiness(storage, takes_in=takes_in, is_queue_away=lambda: True)
+    assert health.is_ready is takes_in
+    told = health.warnings if takes_in else health.missing
+    assert told["queue"].startswith("The queue in the database is out of reach")
 
 
 async def test_what_is_stuck_is_told_but_keeps_nobody_from_taking_in(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from bot import parts as running
 from bot.playground.scripted import ScriptedModels
 from bot.playground.server import Fault, Playground
 from bot.settings import SlackAccess
+from handlers.errors import Refusal
 from handlers.words import Body, line
 from tests.postgres import Server
 from tests.storage.records import keep, message, work
@@ -98,3 +99,30 @@ async def test_no_refresh_of_a_card_outlives_the_stop(tmp_path: Path) -> None:
         assert us.bot.chat._heartbeats._beating == set()
         with pytest.raises(asyncio.CancelledError):
             await beat
+
+
+class Unlucky(running.Parts):
+    """A process whose start fails while a part of it does not listen."""
+
+    def __init__(self, parts: Hanging) -> None:
+        super().__init__()
+        self._parts = parts
+
+    async def _start(self) -> None:
+        self._beside("deaf", self._parts.step("deaf"))
+        await asyncio.sleep(0)
+        raise Refusal("Not today.")
+
+    async def stop(self) -> None:
+        raise NotImplementedError
+
+
+async def test_a_start_that_fails_ends_whatever_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "STOP_SECONDS", 0.3)
+    parts = Hanging({"deaf"}, [])
+    unlucky = Unlucky(parts)
+    async with asyncio.timeout(20):
+        with pytest.raises(Refusal, match="Not today"):
+            await unlucky.__aenter__()
+    parts.released.set()
+    await asyncio.gather(*unlucky._tasks, return_exceptions=True)

@@ -73,7 +73,7 @@ class Port:
             door=lambda: door,
             metrics=metrics,
         )
-        web = http_app(app, signing_secret=SECRET, look=Look(), metrics=metrics, now=lambda: now)
+        web = http_app(lambda: app, signing_secret=SECRET, look=Look(), metrics=metrics, now=lambda: now)
         self._serving = asyncio.create_task(serve(web, listen(self.number)))
         await self._is_open()
 

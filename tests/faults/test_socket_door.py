@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from bot.metrics import Metrics
 from bot.playground.delivery import Ack, Kind, Retry
-from bot.playground.server import Playground
+from bot.playground.server import Fault, Playground
 from bot.playground.socket_mode import SocketMode as SlackSide
 from bot.slack import transport
 from bot.slack.chat import Chat
@@ -198,6 +198,51 @@ async def test_without_a_hello_it_is_not_connected_and_tries_anew(wires: Wires) 
     await wire.are_well()
     await wire.insists(MENTION)
     assert await wire.kept() == 1
+    assert wire.tracebacks() == []
+
+
+@pytest.mark.parametrize("drops", [True, False])
+async def test_an_app_token_that_is_revoked_is_told_once_and_tried_again_slowly(
+    wires: Wires,
+    monkeypatch: pytest.MonkeyPatch,
+    drops: bool,  # noqa: FBT001
+) -> None:
+    pauses: list[float] = []
+    sleep = asyncio.sleep
+
+    async def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        await sleep(0.05 if seconds == transport._REFUSED_EVERY else seconds)
+
+    wire: Wire = await wires()
+    (intake,) = wire.intakes
+    assert await intake.trouble() == ""
+    monkeypatch.setattr("bot.slack.transport.asyncio.sleep", wait)
+    wire.slack.faults.add("apps.connections.open", Fault.ERROR("token_revoked"), times=1_000_000)
+    if drops:
+        wire.slack.drop_sockets()
+    else:
+        await wire.slack.refresh_sockets("link_disabled")
+    await wire.until(lambda: pauses.count(transport._REFUSED_EVERY) > 3)
+    assert (await intake.trouble()).startswith("Slack does not take SLACK_APP_TOKEN (token_revoked): set it to ")
+    assert [entry["event"] for entry in wire.logged if entry["log_level"] == "error"] == [
+        "slack refuses the app token; nothing comes in until that is mended"
+    ]
+    assert [record.getMessage() for record in wire.log.records] == []
+    wire.slack.faults.clear()
+    await wire.insists(MENTION)
+    await wire.are_well()
+    assert await intake.trouble() == ""
+    assert wire.tracebacks() == []
+
+
+async def test_while_slack_says_429_its_time_is_waited_for(wires: Wires) -> None:
+    wire: Wire = await wires()
+    wire.slack.faults.add("apps.connections.open", Fault.RATE_LIMITED(1), times=2)
+    wire.slack.drop_sockets()
+    await wire.until(lambda: wire.rejoined == [1])
+    await wire.insists(MENTION)
+    assert [entry["again_in"] for entry in wire.logged if entry.get("cause") == "ratelimited"] == [1, 1]
     assert wire.tracebacks() == []
 
 

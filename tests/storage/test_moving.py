@@ -220,6 +220,9 @@ async def test_a_file_that_is_damaged_is_refused(source: Database, target: Datab
 
 async def test_a_file_that_is_no_database_is_refused_by_its_role(target: Database, path: Path) -> None:
     await asyncio.to_thread(path.write_bytes, b"Dear diary, " * 1_000)
+    with pytest.raises(Refusal, match=f"{path} is no SQLite database"):
+        await copy_from(settings_of(target), f"sqlite:///{path}")
+    await asyncio.to_thread(path.write_bytes, b"SQLite format 3\0" + b"Dear diary, " * 1_000)
     with pytest.raises(CannotMove, match=r"The database to copy from cannot be read \(file is not a database\)"):
         await copy_from(settings_of(target), f"sqlite:///{path}")
     assert await is_empty(target)

@@ -27,7 +27,7 @@ from bot.slack import transport
 from bot.slack.chat import Chat
 from bot.slack.door import Door
 from bot.slack.listeners import build_app
-from bot.slack.transport import SocketMode, http_app, listen, serve
+from bot.slack.transport import FindApp, SocketMode, http_app, listen, serve
 from handlers.errors import Refusal
 from storage.database import Database
 from storage.gauges import Gauges
@@ -100,7 +100,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             door=lambda: door,
             metrics=metrics,
         )
-        web = http_app(app, signing_secret=SECRET, look=look, metrics=metrics, now=lambda: NOW)
+        web = http_app(lambda: app, signing_secret=SECRET, look=look, metrics=metrics, now=lambda: NOW)
         opened = House(web, storage, look, metrics)
         async with opened.client:
             yield opened
@@ -292,13 +292,13 @@ async def test_prometheus_reads_what_was_counted_and_what_is_open(house: House) 
     assert 'countersign_deliveries_total{kind="event",outcome="acknowledged"} 1.0' in reply.text
 
 
-def _app(app: AsyncApp | None, secret: str | None) -> Starlette:
+def _app(app: FindApp | None, secret: str | None) -> Starlette:
     return http_app(app, signing_secret=secret, look=Look(), metrics=Metrics(), now=lambda: NOW)
 
 
 @pytest.mark.parametrize("secret", [None, ""])
 async def test_without_a_secret_there_is_no_door(secret: str | None) -> None:
-    web = _app(cast("AsyncApp", object()), secret)
+    web = _app(lambda: cast("AsyncApp", object()), secret)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=web), base_url="http://countersign.test") as client:
         assert (await client.post("/slack/events", content=BODY)).status_code == 404
 
@@ -350,7 +350,7 @@ class Handlers:
 
         class Handler:
             def __init__(self) -> None:
-                self.client, self.closed = Client(), 0
+                self.client, self.closed, self.refused = Client(), 0, None
                 outer.made.append(self)
 
             @property
