@@ -51,7 +51,7 @@ async def follow(
     stands = _in_itself(case).state(stack.review, at) is ReviewState.APPROVED
     if stood and not stands:
         await _take_back(said, case, head, saved, stack, now=now)
-    elif stands and not stood and not case.superseded and stack.review.webhook_url is not None:
+    elif stands and not stood and stack.review.webhook_url is not None:
         planned = _planned(Event.GRANTED, case, head, now=now)
         await saved.handings.plan(replace(planned, due_at=at + GRACE))
 
