@@ -33,7 +33,7 @@ def secret(count: int) -> str:
         secret(23),
         secret(65),
         secret(32).removeprefix("whsec_"),
-        secret(32).replace("/", "!"),
+        secret(32)[:20] + "!" + secret(32)[20:],
         secret(32).rstrip("=")[:-1],
         "whsec_ümläüt" + "a" * 40,
     ],

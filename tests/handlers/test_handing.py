@@ -369,10 +369,12 @@ async def test_an_attempt_that_nobody_ends_is_made_again_by_the_next(house: Hous
     assert again is not None
     assert (again.id, again.payload, again.number) == (lost.id, lost.payload, 2)
     await settle(lost, BUSY, to="rome.example", storage=house.storage, now=house.now)
+    house.now.goes_on(seconds=40)
     assert await attempt(house) is None  # a late failure does not free what somebody else holds
     for _ in range(2):
         await settle(lost, OK, to="rome.example", storage=house.storage, now=house.now)
-    await settle(again, BUSY, to="rome.example", storage=house.storage, now=house.now)
+    await settle(again, GONE, to="rome.example", storage=house.storage, now=house.now)
+    assert await notices(house, text) == []  # it has arrived, whoever says what
     house.now.goes_on(days=1)
     assert await attempt(house) is None
     assert [entry.what for entry in await house.ledger()].count("handed_on") == 1
