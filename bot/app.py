@@ -44,6 +44,7 @@ from bot.slack.transport import SocketMode, http_app, listen, serve
 from bot.sources.fetch import ReadingRoom
 from bot.stack_file import LiveStack, Loaded
 from bot.under_way import UnderWay
+from bot.webhook import Webhook
 from handlers.ports import Sources
 from handlers.result import NotOurs
 from handlers.review import meaning
@@ -216,6 +217,15 @@ class Countersign(Parts):
                     Ticks(self.storage, self.now, look=self.look_at_what_waits, metrics=self.metrics)
                 )
 
+        self.webhook = Webhook(
+            storage=self.storage,
+            stack=lambda: self.live.stack,
+            environment=self._environment,
+            now=self.now,
+            metrics=self.metrics,
+        )
+        self._beside("webhook", self.webhook.run())
+
     async def look_at_what_waits(self) -> int:
         """Remind reviewers, bring in their backup, let reviews expire; in any process, any number of times."""
         return await look_at_what_waits(storage=self.storage, stack=self.live.stack, now=self.now)
@@ -350,7 +360,10 @@ class Countersign(Parts):
         self.under_way.stop_begins()
         deadline = asyncio.get_running_loop().time() + parts.STOP_SECONDS
         await self._step(
-            "the doors", self._end("socket", "http", "repair", "inbox", "stack", "clock"), deadline, keep=5 / 6
+            "the doors",
+            self._end("socket", "http", "repair", "inbox", "stack", "clock", "webhook"),
+            deadline,
+            keep=5 / 6,
         )
         drain = max(0.0, deadline - asyncio.get_running_loop().time() - parts.STOP_SECONDS * 7 / 18)
         await self._step("the runs", self.courier.drain(drain), deadline, keep=13 / 36)

@@ -8,12 +8,13 @@ from enum import StrEnum
 from bot.models.errors import Code
 from bot.slack.pace import LIMITS
 from handlers.stack import StageName
-from storage.records import Kind
+from storage.records import Event, Kind
 
 OTHER, NONE = "other", "none"
 _MOST_MODELS = 100
 _STAGES = frozenset(name.value for name in StageName)
 _KINDS = frozenset(kind.value for kind in Kind)
+_EVENTS = frozenset(event.value for event in Event)
 _LETTERS = frozenset({"request", "reaction", "reason"})
 _ATTEMPTS = frozenset(code.value for code in Code) | {"answered", "cancelled", "http_429"}
 _HUNDREDS = frozenset({"http_3", "http_4", "http_5"})
@@ -83,6 +84,10 @@ def letter_label(kind: str) -> str:
 
 def kind_label(kind: str) -> str:
     return _within(_KINDS, kind)
+
+
+def event_label(kind: str) -> str:
+    return _within(_EVENTS, kind)
 
 
 def method_label(method: str) -> str:

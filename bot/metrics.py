@@ -23,11 +23,13 @@ from bot.metric_labels import (
     ModelLabels,
     Shown,
     attempt_label,
+    event_label,
     kind_label,
     letter_label,
     method_label,
     stage_label,
 )
+from handlers.handed_on import Outcome
 from storage.records import Run
 
 __all__ = ["Delivered", "Handled", "Kept", "Metrics", "Shown"]
@@ -152,6 +154,9 @@ class Metrics:
             "slack_pace_wait_seconds_total", "How long calls waited for their turn under our own pace.", "method"
         )
         self._messages = self._counter("messages_total", "Messages brought into Slack, or not.", "kind", "outcome")
+        self._handings = self._counter(
+            "handings_total", "Attempts to hand on what became of approvals.", "kind", "outcome"
+        )
         self._read_backs = self._counter(
             "read_backs_total", "Messages looked for in Slack because nobody knew whether they are there.", "outcome"
         )
@@ -179,6 +184,10 @@ class Metrics:
     def read_back(self, *, found: bool) -> None:
         """A message was looked for; one that is found would have been posted twice."""
         self._read_backs.labels("found" if found else "absent").inc()
+
+    def handed(self, kind: str, outcome: Outcome) -> None:
+        """The receiver of approvals was sent one event of this kind (granted, withdrawn)."""
+        self._handings.labels(event_label(kind), outcome).inc()
 
     # What comes round
 

@@ -10,7 +10,7 @@ from handlers.case import Case, load_case
 from handlers.figures import count, money, tokens
 from handlers.stack import Stack
 from storage.database import Saved
-from storage.records import Answer, Chained, Run, Verdict, Work
+from storage.records import Answer, Chained, Handing, Run, Verdict, Work
 
 _LEAST_FENCE = 3
 
@@ -40,6 +40,7 @@ async def export_work(work: Work, saved: Saved, *, stack: Stack | None, now: dat
             for answer in answers
         ],
         "reviews": [_review(case, stack, now) for case in cases if case is not None],
+        "handed_on": [_handing(one) for one in await saved.handings.of_work(work.id)],
         "ledger": [_entry(entry) for entry in entries],
         "cost_usd": sum(run.cost_usd or 0 for run in runs),
         "exported_at": _at(now),
@@ -135,6 +136,23 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _handing(handing: Handing) -> dict[str, Any]:
+    return {
+        "webhook_id": handing.id,
+        "event": handing.event.value,
+        "answer": handing.answer_id,
+        "ledger_head": handing.head,
+        "planned_at": _at(handing.planned_at),
+        "begun_at": _at(handing.begun_at),
+        "attempts": handing.attempts,
+        "status": handing.status,
+        "error": handing.error,
+        "handed_at": _at(handing.handed_at),
+        "given_up_at": _at(handing.given_up_at),
+        "not_any_more_since": _at(handing.withdrawn_at),
+    }
+
+
 def _entry(entry: Chained) -> dict[str, Any]:
     return {
         "seq": entry.seq,
@@ -177,6 +195,7 @@ def _document(whole: Mapping[str, Any]) -> Iterator[str]:
         yield from _of_run(number, run, answers.get(run["id"]))
     for review in whole["reviews"]:
         yield from _of_review(review)
+    yield from _of_handings(whole["handed_on"])
     yield from _of_ledger(whole["ledger"])
 
 
@@ -232,6 +251,20 @@ def _of_review(review: Mapping[str, Any]) -> Iterator[str]:
     for verdict in review["verdicts"]:
         way = f":{verdict['emoji']}:, {verdict['via']}" if verdict["emoji"] else verdict["via"]
         yield f"- {verdict['at']}: {verdict['kind']} by {verdict['person']} ({way}), entry {verdict['ledger_seq']}"
+    yield ""
+
+
+def _of_handings(handings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if not handings:
+        return
+    yield "## Handed on"
+    yield ""
+    for one in handings:
+        ends = (("handed_at", "accepted"), ("given_up_at", "given up"), ("not_any_more_since", "not to be handed on"))
+        became = next((f"{word} at {one[key]}" for key, word in ends if one[key]), "not accepted yet")
+        last = f", the last one: {one['error']}" if one["error"] else ""
+        tried = count(one["attempts"], "attempt")
+        yield f"- {one['event']}, `{one['webhook_id']}`, planned at {one['planned_at']}: {became}; {tried}{last}"
     yield ""
 
 

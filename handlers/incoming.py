@@ -82,6 +82,11 @@ class Request:
         )
 
 
+def line_of(channel: str, message_ts: str) -> str:
+    """The inbox's line for the reactions on a message."""
+    return f"reaction/{channel}/{message_ts}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reaction:
     """Somebody put an emoji on a message, or took it away. `at` is Slack's time of it, which orders them.
@@ -103,7 +108,7 @@ class Reaction:
     @property
     def line(self) -> str:
         """All that happens to one message is handled in order."""
-        return f"reaction/{self.channel}/{self.message_ts}"
+        return line_of(self.channel, self.message_ts)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}

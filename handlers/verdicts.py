@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from handlers import messages
+from handlers import handing, messages
 from handlers.case import Case, entry_about, load_case, may_decide, show_state
 from handlers.incoming import Reaction
 from handlers.judge import OPEN, Judgement, ReviewState, approvers, reactions_standing, standing
@@ -40,6 +40,7 @@ async def remember(verdicts: Sequence[Verdict], case: Case, saved: Saved, stack:
         who = list(dict.fromkeys(one.person for one in lapses))
         body = messages.lapsed(who, _why_lapsed(str(lapses[0].evidence["why"])))
         await _announce(happened, fresh, Kind.NOTICE, LAPSED, body, saved, now=now)
+    await handing.follow(verdicts, case, fresh, heads[0], saved, stack, now=now)
 
 
 async def _record(verdict: Verdict, case: Case, saved: Saved, *, at: datetime) -> str:

@@ -26,14 +26,16 @@ POINTS: Final[Mapping[str, str]] = MappingProxyType(
         "cp20": "a card was edited; nothing of that is remembered",
         "cp21": "a reaction was taken from the inbox; nothing was done about it",
         "cp22": "a reaction counts; its verdict is written, uncommitted",
+        "cp23": "an attempt to hand an approval on is remembered; nothing was sent",
         "cp24": "a verdict is committed, its message not sent",
         "cp25": "a verdict's message was sent; its place is uncommitted",
         "cp26": "the removal of a reaction was taken from the inbox; the verdict stands",
         "cp28": "the tables were changed by a migration, uncommitted",
         "cp30": "what a dead process attended to is in line anew; its own job is not ended",
+        "cp31": "the receiver of an approval answered; nothing of that is remembered",
     }
 )
-"""What is true at each. The numbers leave room for those of benches (cp14 to cp17, cp27), of handing on (cp23),
+"""What is true at each. The numbers leave room for those of benches (cp14 to cp17, cp27)
 and of a checkpoint (cp29), which lies inside SQLite's library and is met there by tests."""
 
 _meet: Callable[[str], None] | None = None

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from storage import sqlite
 from storage.answers import Answers
 from storage.errands import Errands, Subject
+from storage.handings import Handings
 from storage.inbox import Inbox
 from storage.ledger import Ledger
 from storage.marks import Marks
@@ -88,6 +89,7 @@ class Saved:
         self.answers = Answers(connection)
         self.outbox = Outbox(connection, self.errands)
         self.reviews = Reviews(connection)
+        self.handings = Handings(connection)
         self.ledger = Ledger(connection)
         self.marks = Marks(connection)
         self.paces = Paces(connection)

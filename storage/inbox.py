@@ -97,6 +97,11 @@ class Inbox:
         rows = await self._connection.execute(select(_inbox).where(_inbox.c.line == line).order_by(_inbox.c.seq))
         return [record(Letter, row) for row in rows]
 
+    async def waits_in(self, lines: Collection[str]) -> bool:
+        """Whether a letter of one of these lines is not handled yet."""
+        waiting = select(_inbox.c.seq).where(_inbox.c.line.in_(lines), _inbox.c.handled_at.is_(None))
+        return (await self._connection.execute(waiting.limit(1))).first() is not None
+
     async def last_received(self) -> datetime | None:
         """When anything came in last."""
         found: datetime | None = (await self._connection.execute(select(func.max(_inbox.c.received_at)))).scalar()

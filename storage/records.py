@@ -203,6 +203,52 @@ class Verdict:
     seq: int = 0
 
 
+class Event(StrEnum):
+    """What a receiver of approvals is told."""
+
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Handing:
+    """An event that a receiver outside is to be told, at least once.
+
+    Attributes:
+        id: the same at every attempt, so that the receiver knows a repeat.
+        head: the ledger's, with the verdict from which this follows.
+        payload: what is sent, to the byte; None until the first attempt fixes it.
+        claimed_until: somebody attempts it; nobody else does before.
+        begun_at: of the first attempt. From then on it counts as handed on.
+        status: HTTP's, of the last attempt; None where nobody answered, and `error` says what happened.
+        withdrawn_at: it is not to be handed on any more.
+    """
+
+    id: str
+    event: Event
+    work_id: str
+    run_id: str
+    answer_id: str
+    head: str
+    planned_at: datetime
+    due_at: datetime
+    payload: str | None = None
+    claimed_until: datetime | None = None
+    attempts: int = 0
+    begun_at: datetime | None = None
+    status: int | None = None
+    error: str | None = None
+    handed_at: datetime | None = None
+    given_up_at: datetime | None = None
+    withdrawn_at: datetime | None = None
+    seq: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be handed on."""
+        return self.handed_at is None and self.given_up_at is None and self.withdrawn_at is None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One line of the ledger, before it is chained."""

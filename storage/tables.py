@@ -243,6 +243,33 @@ verdicts = Table(
 )
 Index("ix_verdicts_answer", verdicts.c.answer_id, verdicts.c.seq)
 
+handings = Table(
+    "handings",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", String(60), nullable=False, unique=True),  # the receiver's webhook-id, the same at every attempt
+    Column("event", String(20), nullable=False),  # granted, withdrawn
+    Column("work_id", String(20), ForeignKey("works.id"), nullable=False),
+    Column("run_id", String(20), ForeignKey("runs.id"), nullable=False),
+    Column("answer_id", String(20), ForeignKey("answers.id"), nullable=False),
+    Column("head", String(64), nullable=False),  # of the ledger, with the verdict that this follows from
+    Column("payload", Text),  # None until the first attempt
+    Column("planned_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("claimed_until", Moment),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("begun_at", Moment),
+    Column("status", Integer),  # of the last attempt's answer
+    Column("error", String(200)),
+    Column("handed_at", Moment),
+    Column("given_up_at", Moment),
+    Column("withdrawn_at", Moment),
+)
+_TO_BE_HANDED = text("handed_at IS NULL AND given_up_at IS NULL AND withdrawn_at IS NULL")
+Index("ix_handings_open", handings.c.due_at, sqlite_where=_TO_BE_HANDED, postgresql_where=_TO_BE_HANDED)
+Index("ix_handings_work", handings.c.work_id, handings.c.seq)
+Index("ix_handings_answer", handings.c.answer_id, handings.c.seq)
+
 ledger = Table(
     "ledger",
     metadata,

@@ -12,6 +12,7 @@ from bot.metric_labels import ModelLabels
 from bot.metrics import Delivered, Handled, Kept, Metrics, Shown
 from bot.metrics_now import page
 from bot.readiness import Health
+from handlers.handed_on import Outcome
 from storage.gauges import Gauges, OpenRuns
 from storage.records import RunState
 from tests.storage.records import NOON, at, run
@@ -60,6 +61,7 @@ def do_everything(metrics: Metrics, word: str) -> None:
     metrics.limited(word, 3)
     metrics.paced(word, 2)
     metrics.read_back(found=True)
+    metrics.handed(word, Outcome.AGAIN)
     metrics.is_a("run", intake="socket", database="sqlite")
     metrics.swept("tidy")
 
@@ -79,7 +81,12 @@ def test_no_word_from_outside_becomes_a_label() -> None:
     assert "xoxb" not in text
     names = {label for f in text_string_to_metric_families(text) for sample in f.samples for label in sample.labels}
     assert names <= LABELS | OF_THE_PROCESS
-    for name, label in (("slack_calls_total", "method"), ("model_retries_total", "stage"), ("messages_total", "kind")):
+    for name, label in (
+        ("slack_calls_total", "method"),
+        ("model_retries_total", "stage"),
+        ("messages_total", "kind"),
+        ("handings_total", "kind"),
+    ):
         found = {s.labels[label] for f in metrics.registry.collect() for s in f.samples if s.name.endswith(name)}
         assert found == {"other"}
 

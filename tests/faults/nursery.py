@@ -21,6 +21,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -200,6 +201,7 @@ def _quicken(environment: Mapping[str, str]) -> None:
     import bot.app
     from bot import distributed
     from bot.slack import pace, read_back
+    from handlers import handing
 
     read_back._SOON, read_back._SETTLE = _SOON, _SETTLE
     for limits in (pace.LIMITS, pace.PER_CHANNEL):
@@ -208,6 +210,8 @@ def _quicken(environment: Mapping[str, str]) -> None:
     if heartbeat := environment.get("TEST_HEARTBEAT"):
         distributed.HEARTBEAT, distributed.LOST = float(heartbeat), 3 * float(heartbeat)
         distributed._POLL = min(1.0, float(heartbeat) / 2)
+    handing.GRACE = timedelta(seconds=float(environment.get("TEST_GRACE", "10")))
+    handing.LEASE = timedelta(seconds=float(environment.get("TEST_LEASE", "60")))
     if port := environment.get("TEST_WEB_PORT"):
         from tests.bot.sources.test_over_sockets import Server, room
 

@@ -44,7 +44,9 @@ FINAL = [
 SCOUT = [("root", "scout", ""), ("card", "scout", "answered"), ("answer", "scout", "")]
 RESCUE = "cp30"
 """Passed only by who takes over from somebody who died before, so it has tests of its own."""
-ALONE = tuple(point for point in POINTS if point != RESCUE)
+OF_HANDING_ON = ("cp23", "cp31")
+"""Passed only where approvals are handed on: see test_handed_on.py."""
+ALONE = tuple(point for point in POINTS if point not in {RESCUE, *OF_HANDING_ON})
 OF_INTAKE = {"cp01", "cp02"}
 ANYBODYS = "cp28"
 """Passed by whichever process comes first."""

@@ -10,6 +10,8 @@ from storage.database import Database
 from storage.records import (
     Answer,
     Entry,
+    Event,
+    Handing,
     Kind,
     Lane,
     Letter,
@@ -116,6 +118,20 @@ def verdict(key: str = "reaction/Ev1", **more: Any) -> Verdict:
     return Verdict(**(said | more))
 
 
+def handing(name: str = "approval_nest", **more: Any) -> Handing:
+    said: dict[str, Any] = {
+        "id": name,
+        "event": Event.GRANTED,
+        "work_id": "w-palombia",
+        "run_id": "r-hop",
+        "answer_id": "a-nest",
+        "head": "cd" * 32,
+        "planned_at": NOON,
+        "due_at": at(1),
+    }
+    return Handing(**(said | more))
+
+
 def entry(what: str = "approve", team: str = "T0ZOO", **more: Any) -> Entry:
     said: dict[str, Any] = {"team": team, "at": NOON, "who": "U0ZORGLUB", "what": what, "body": {"tail": 8}}
     return Entry(**(said | more))
@@ -132,6 +148,7 @@ async def keep(database: Database, *records: Any, then: Exception | None = None)
             Message: saved.outbox.plan,
             Review: saved.reviews.open,
             Verdict: saved.reviews.give,
+            Handing: saved.handings.plan,
             Entry: saved.ledger.append,
         }
         kept = [bool(await ways[type(one)](one)) for one in records]

@@ -31,7 +31,7 @@ from storage.records import RunState
 from storage.schema import migrate
 from storage.tables import metadata
 from tests.postgres import Server
-from tests.storage.records import answer, at, entry, keep, letter, message, review, run, verdict, work
+from tests.storage.records import answer, at, entry, handing, keep, letter, message, review, run, verdict, work
 from tests.stories import workspace
 from tests.stories.oracles import nothing_is_wrong
 from tests.stories.workspace import REVIEWERS, STACK, at_work
@@ -66,6 +66,7 @@ async def source(path: Path) -> AsyncIterator[Database]:
             message("b", ts="1.1", shown=1),
             review(),
             verdict(evidence=ODD),
+            handing(payload='{"text":"\\u0000"}', begun_at=at(2), attempts=3, status=500),
             *(entry(team=team, body={"über": number}) for number in range(10) for team in ("T0ZOO", "T1")),
         )
         yield opened
@@ -106,7 +107,14 @@ async def test_everything_arrives_exactly_as_it_was(source: Database, target: Da
 async def test_what_is_remembered_next_is_numbered_on(source: Database, target: Database) -> None:
     await copy(source, target)
     kept = await keep(
-        target, letter("new"), run("r-new"), answer("a-new", None), message("new"), verdict("new"), entry()
+        target,
+        letter("new"),
+        run("r-new"),
+        answer("a-new", None),
+        message("new"),
+        verdict("new"),
+        handing("new"),
+        entry(),
     )
     assert all(kept)
     async with target.reading() as saved:

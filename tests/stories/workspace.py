@@ -228,11 +228,13 @@ async def team(
     repeat: int = 1,
     hurry: bool = True,
     sources: Sources | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Team]:
     """Set the scene; leaving checks what must hold at the end of every story.
 
     `review` is the body of the stack's [review] table, `more` whatever else it should say. `hurry` shortens the waits
-    between attempts at a model a hundredfold. `sources` is the web; without it there is none.
+    between attempts at a model a hundredfold. `sources` is the web; without it there is none. `environment` holds what
+    the stack names.
     """
     async with AsyncExitStack() as scene:
         models = await scene.enter_async_context(ScriptedModels(answers=answers))
@@ -242,7 +244,7 @@ async def team(
         stack = folder / "stack.toml"
         stack.write_text(STACK.format(wire=wire, url=url, review=review, more=more))
         us = await scene.enter_async_context(
-            at_work(slack, models, folder, by_http=by_http, hurry=hurry, sources=sources)
+            at_work(slack, models, folder, by_http=by_http, hurry=hurry, sources=sources, environment=environment)
         )
         slack.repeat_deliveries = repeat
         yield us
@@ -259,6 +261,7 @@ async def at_work(
     by_http: bool = False,
     hurry: bool = True,
     sources: Sources | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Team]:
     """One process's life of the bot, on a stack and a database in this folder."""
     port = free_port() if by_http else None
@@ -273,7 +276,7 @@ async def at_work(
         database_url=await asyncio.to_thread(database_url, folder),
         stack_path=folder / "stack.toml",
         port=port,
-        environment={},
+        environment=dict(environment or {}),
         pace=Pace(tick=lambda: time.monotonic() * 100),
         sources=sources or FakeSources(),
     )
