@@ -34,6 +34,7 @@ from bot.settings import SlackAccess
 from bot.slack.backlog import Backlog
 from bot.slack.chat import Chat, build_client, build_session
 from bot.slack.door import Door
+from bot.slack.home import Home
 from bot.slack.listeners import build_app
 from bot.slack.lookup import Lookup
 from bot.slack.ourselves import who_we_are
@@ -232,6 +233,16 @@ class Countersign(Parts):
                 now=self.now,
             )
 
+        home = Home(
+            storage=self.storage,
+            chat=self.chat,
+            slack=lookup,
+            stack=lambda: self.live.stack,
+            now=self.now,
+            site=who["url"],
+        )
+        self.storage.on_errand(Subject.LANE, home.wake)
+        self._beside("home", home.run())
         app = build_app(
             client=client,
             signing_secret=signing_secret,
@@ -240,6 +251,7 @@ class Countersign(Parts):
             door=door,
             lookup=lookup,
             metrics=self.metrics,
+            home=home,
         )
         backlog = Backlog(client, self._pace, metrics=self.metrics)
         repair = Repair(
@@ -327,7 +339,7 @@ class Countersign(Parts):
         """Take nothing new, let runs finish or give them back, say what is owed, close. Within 20 s, whatever hangs."""
         deadline = asyncio.get_running_loop().time() + parts.STOP_SECONDS
         await self._step(
-            "the doors", self._end("socket", "http", "repair", "inbox", "stack", "clock"), deadline, keep=5 / 6
+            "the doors", self._end("socket", "http", "home", "repair", "inbox", "stack", "clock"), deadline, keep=5 / 6
         )
         drain = max(0.0, deadline - asyncio.get_running_loop().time() - parts.STOP_SECONDS * 7 / 18)
         await self._step("the runs", self.courier.drain(drain), deadline, keep=13 / 36)

@@ -38,7 +38,7 @@ async def who_we_are(client: AsyncWebClient) -> dict[str, str]:
     while True:
         try:
             said = await client.auth_test()
-            return {"team_id": said["team_id"], "user_id": said["user_id"]}
+            return {"team_id": said["team_id"], "user_id": said["user_id"], "url": str(said.get("url") or "")}
         except SlackApiError as problem:
             if (code := problem.response.get("error")) not in _NO_USE:
                 raise
