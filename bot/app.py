@@ -233,7 +233,7 @@ class Countersign(Parts):
                 now=self.now,
             )
 
-        home = Home(
+        self.home = Home(
             storage=self.storage,
             chat=self.chat,
             slack=lookup,
@@ -241,8 +241,8 @@ class Countersign(Parts):
             now=self.now,
             site=who["url"],
         )
-        self.storage.on_errand(Subject.LANE, home.wake)
-        self._beside("home", home.run())
+        self.storage.on_errand(Subject.LANE, self.home.wake)
+        self._beside("home", self.home.run())
         app = build_app(
             client=client,
             signing_secret=signing_secret,
@@ -251,7 +251,7 @@ class Countersign(Parts):
             door=door,
             lookup=lookup,
             metrics=self.metrics,
-            home=home,
+            home=self.home,
         )
         backlog = Backlog(client, self._pace, metrics=self.metrics)
         repair = Repair(

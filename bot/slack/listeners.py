@@ -70,8 +70,7 @@ def build_app(
 
     if lookup is not None:
         _follow_groups(app, lookup)
-    if home is not None:
-        _follow_homes(app, home)
+    _follow_homes(app, home)
 
     @app.event(_ANYTHING)
     async def event() -> None:
@@ -106,7 +105,10 @@ def _follow_groups(app: AsyncApp, lookup: Lookup) -> None:
         lookup.forget_group(str(event.get("subteam_id")))
 
 
-def _follow_homes(app: AsyncApp, home: Home) -> None:
+def _follow_homes(app: AsyncApp, home: Home | None) -> None:
+    if home is None:
+        return
+
     @app.event("app_home_opened")
     async def home_opened(event: dict[str, Any], body: dict[str, Any]) -> None:
         """Not kept in the inbox: it is a view, and who opens it again sees it again."""
