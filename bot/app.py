@@ -34,6 +34,7 @@ from bot.settings import SlackAccess
 from bot.slack.backlog import Backlog
 from bot.slack.chat import Chat, build_client, build_session
 from bot.slack.door import Door
+from bot.slack.home import Home
 from bot.slack.listeners import build_app
 from bot.slack.lookup import Lookup
 from bot.slack.ourselves import who_we_are
@@ -250,6 +251,16 @@ class Countersign(Parts):
                 now=self.now,
             )
 
+        self.home = Home(
+            storage=self.storage,
+            chat=self.chat,
+            slack=lookup,
+            stack=lambda: self.live.stack,
+            now=self.now,
+            site=who["url"],
+        )
+        self.storage.on_errand(Subject.LANE, self.home.wake)
+        self._beside("home", self.home.run())
         self._bolt = app = build_app(
             client=client,
             signing_secret=signing_secret,
@@ -258,6 +269,7 @@ class Countersign(Parts):
             door=door,
             lookup=lookup,
             metrics=self.metrics,
+            home=self.home,
         )
         backlog = Backlog(client, self._pace, metrics=self.metrics)
         repair = Repair(
@@ -361,7 +373,7 @@ class Countersign(Parts):
         deadline = asyncio.get_running_loop().time() + parts.STOP_SECONDS
         await self._step(
             "the doors",
-            self._end("socket", "http", "repair", "inbox", "stack", "clock", "webhook"),
+            self._end("socket", "http", "home", "repair", "inbox", "stack", "clock", "webhook"),
             deadline,
             keep=5 / 6,
         )

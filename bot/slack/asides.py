@@ -101,6 +101,17 @@ class Asides:
             return True
         return parts.scheme == "https" and parts.netloc == "hooks.slack.com"
 
+    async def publish_home(self, person: str, view: dict[str, Any]) -> bool:
+        """Show somebody their Home, if there is room; False if it was not and a moment later it may be."""
+        if not self._calls.pace.spare("views.publish"):
+            return False
+        try:
+            await self._calls.send("views.publish", user_id=person, view=view)
+        except CallFailed as failed:
+            self._log.warning("no Home was published", person=person, why=str(failed))
+            return failed.trouble in {Trouble.OPERATOR, Trouble.ODD, Trouble.NEVER}
+        return True
+
     async def open_view(self, trigger_id: str, view: dict[str, Any]) -> bool:
         try:
             await self._calls.send("views.open", trigger_id=trigger_id, view=view)

@@ -323,6 +323,10 @@ class Chat:
             reply_url=reply_url, channel=channel, person=person, thread_ts=thread_ts, body=body
         )
 
+    async def publish_home(self, person: str, view: dict[str, Any]) -> bool:
+        """Show somebody their Home, with spare room only; False if it was not taken and a moment later may be."""
+        return await self._asides.publish_home(person, view)
+
     async def open_view(self, trigger_id: str, view: dict[str, Any]) -> bool:
         """Open a modal; False if Slack did not, mostly because three seconds had passed."""
         return await self._asides.open_view(trigger_id, view)

@@ -17,6 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.metrics import Kept, Metrics
 from bot.slack.chat import Chat
 from bot.slack.door import CRITIQUE_MODAL, CRITIQUE_SHORTCUT, Door
+from bot.slack.home import Home
 from bot.slack.lookup import Lookup
 from bot.slack.modals import critique_modal
 from handlers import messages
@@ -47,6 +48,7 @@ def build_app(
     door: Callable[[], Door],
     lookup: Lookup | None = None,
     metrics: Metrics | None = None,
+    home: Home | None = None,
 ) -> AsyncApp:
     """The Bolt app: one middleware that keeps what comes in, and listeners that do little more than acknowledge.
 
@@ -68,6 +70,7 @@ def build_app(
 
     if lookup is not None:
         _follow_groups(app, lookup)
+    _follow_homes(app, home)
 
     @app.event(_ANYTHING)
     async def event() -> None:
@@ -100,6 +103,17 @@ def _follow_groups(app: AsyncApp, lookup: Lookup) -> None:
     async def group_changed(event: dict[str, Any]) -> None:
         """Who reviews is asked anew. Another process hears nothing of it: it asks every five minutes."""
         lookup.forget_group(str(event.get("subteam_id")))
+
+
+def _follow_homes(app: AsyncApp, home: Home | None) -> None:
+    if home is None:
+        return
+
+    @app.event("app_home_opened")
+    async def home_opened(event: dict[str, Any], body: dict[str, Any]) -> None:
+        """Not kept in the inbox: it is a view, and who opens it again sees it again."""
+        if event.get("tab") == "home" and isinstance(person := event.get("user"), str):
+            home.opened(str(body.get("team_id")), person)
 
 
 async def _acknowledge(ack: AsyncAck) -> None:

@@ -28,7 +28,7 @@ async def who_we_are(client: AsyncWebClient, *, sleep: Sleep = asyncio.sleep) ->
     while True:
         try:
             said = await client.auth_test()
-            return {"team_id": said["team_id"], "user_id": said["user_id"]}
+            return {"team_id": said["team_id"], "user_id": said["user_id"], "url": str(said.get("url") or "")}
         except Exception as problem:  # noqa: BLE001  the SDK lets through whatever a broken reply makes it stumble over
             failed, retry_after = read_failure(problem)
             if failed.trouble not in _PASSES:

@@ -38,6 +38,7 @@ LIMITS = {
     "users.conversations": _TIER_3,
     "users.info": _TIER_4,
     "views.open": _TIER_4,
+    "views.publish": _TIER_4,
 }
 PER_CHANNEL = {"chat.postMessage": Limit(per_minute=60, burst=6)}  # one a second, short bursts allowed
 

@@ -218,6 +218,19 @@ async def test_on_a_phone_a_thread_is_opened_read_and_approved_with_a_finger(
         await expect(root).to_be_visible()
 
 
+async def test_a_reviewers_home_shows_what_waits_and_leads_there(visitor: Visitor) -> None:
+    await visitor.starts("/final Tell the children why the quoll sleeps at noon")
+    await visitor.answered("final")
+    await visitor.review()
+    await visitor.becomes("rae")
+    await visitor.page.locator(".sidebar").get_by_role("button", name="Home").click()
+    home = visitor.page.get_by_role("main", name="Home")
+    await expect(home).to_contain_text("Waiting for you", timeout=60_000)
+    await expect(home).to_contain_text("final for")
+    await home.get_by_role("link", name="Open").last.click()
+    await expect(visitor.thread).to_contain_text("why the quoll sleeps at noon")
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 async def test_told_to_stop_the_demo_ends_in_good_order(tmp_path: Path, how: signal.Signals) -> None:
     async with demo_in(tmp_path, free_port(), "--scripted") as demo:
