@@ -21,7 +21,7 @@ from storage.database import Database, Saved
 from storage.records import Answer, Kind, Lane, Message, Run, RunState, Work
 
 _LONGEST = 40_000
-_CLOCKS_DIFFER, _SAME = timedelta(minutes=10), timedelta(milliseconds=1)
+_CLOCKS_DIFFER, _SAME = timedelta(minutes=10), timedelta(microseconds=2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -138,6 +138,8 @@ class _Handler(AsyncSocketModeHandler):
             said = await run_async_bolt_app(self.app, req)
             await send_async_response(client, req, said, time.time())
             outcome = Delivered.ACKNOWLEDGED if said.status == _HTTP_OK else Delivered.NOT_ACKNOWLEDGED
+        except ConnectionError as problem:
+            log.warning("the connection broke before an ack; Slack delivers again", cause=type(problem).__name__)
         finally:
             kind = _KIND_OF_ENVELOPE.get(req.type, "other")
             self._metrics.delivered(kind, outcome, time.perf_counter() - began)

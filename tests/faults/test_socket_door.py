@@ -94,9 +94,9 @@ async def wires(
     caplog.set_level(logging.WARNING)
     async with AsyncExitStack() as scene:
 
-        async def strung(sockets: int = 1, *, greets: bool = True) -> Wire:
+        async def strung(sockets: int = 1, *, greets: bool = True, ack_seconds: float = 1.0) -> Wire:
             logged = scene.enter_context(capture_logs())
-            slack = await scene.enter_async_context(Playground(ack_seconds=1.0))
+            slack = await scene.enter_async_context(Playground(ack_seconds=ack_seconds))
             slack._sockets.greets = greets
             storage = await scene.enter_async_context(open_database(tmp_path, durable=False))
             metrics, rejoined = Metrics(), [0] * sockets
@@ -146,7 +146,7 @@ Wires = Callable[..., Any]
 @pytest.mark.parametrize("what", DEEDS)
 @pytest.mark.parametrize("sockets", [1, 2])
 async def test_fifty_copies_at_one_moment_and_again_later_are_kept_once(wires: Wires, what: str, sockets: int) -> None:
-    wire: Wire = await wires(sockets)
+    wire: Wire = await wires(sockets, ack_seconds=30.0)
     wire.sockets.to_all = sockets > 1
     acks = await asyncio.gather(*(wire.brings(DEEDS[what]) for _ in range(MOST)))
     assert all(ack.ok for ack in acks), acks

@@ -75,6 +75,9 @@ async def test_a_thread_that_may_be_ours_is_waited_for(house: House) -> None:
     asked = house.request("critique", "be harsh", entrance=Entrance.MENTION, thread_ts=ts)
     with pytest.raises(LookupFailed):
         await house.takes(asked)
+    at_once = f"{house.now().timestamp() - 0.000_5:.6f}"  # half a millisecond before the reply: a program's
+    with pytest.raises(LookupFailed):
+        await house.takes(house.request(**mention("draft", "Say it at once", ts=at_once)))
     await house.takes(house.request(**mention("draft", "Say it shorter", ts="50.1")))  # began long before
     own = f"{house.now().timestamp():.6f}"
     await house.takes(house.request(**mention("draft", "Say it longer", ts=own)))  # begins with the mention itself
