@@ -112,7 +112,7 @@ async def test_a_thread_runs_one_at_a_time_in_order_and_threads_side_by_side(des
     async with desk.serving():
         await until(lambda: len(desk.performed) == 2)
         await asyncio.sleep(0.02)
-        assert desk.performed == [first.id, elsewhere.id]
+        assert set(desk.performed) == {first.id, elsewhere.id}
         desk.hold.set()
         await until(lambda: len(desk.ended) == 4)
     assert desk.performed[2:] == [second.id, third.id]
