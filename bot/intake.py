@@ -17,10 +17,10 @@ from bot.metrics import Handled, Metrics
 from handlers import messages
 from handlers.cancel import somebody_cancels
 from handlers.errors import Refusal
-from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
+from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
 from handlers.ports import Clock, LookupFailed, NewId, Slack
 from handlers.request import forget_url, owed, somebody_asked
-from handlers.review import NotYet, somebody_reacted
+from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack
 from handlers.status import help_for, somebody_wants_context, somebody_wants_status
@@ -38,12 +38,12 @@ _NOT_YET_TRIES = 22
 """With the pauses between them a quarter of an hour: so long may Slack keep a post of ours unconfirmed."""
 _BROKEN_TRIES = 3
 _SLACK_MAY_BE_SILENT = timedelta(minutes=15)
-"""A request that Slack keeps from being judged is answered after this; a reaction goes on waiting."""
+"""A request that Slack keeps from being judged is answered after this; a reaction or a click goes on waiting."""
 _LONGEST_WAIT = 60.0
 _CLOCKS_DIFFER = timedelta(seconds=5)
 
 Privately = Callable[..., Awaitable[None]]
-Said = Request | Reaction | Reason
+Said = Request | Reaction | Click | Reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,7 +146,7 @@ async def _settle(letter: Letter, tools: Tools) -> Handled:
     except Refusal as refusal:
         return await _refuse(said, refusal.sentence, tools)
     except NotYet:
-        return await _put_off(letter, "not ours", _NOT_YET_TRIES, tools)
+        return await _not_yet(said, letter, tools)
     except LookupFailed as failed:
         log.warning("slack does not say; trying again", cause=str(failed), tries=letter.tries)
         if isinstance(said, Request) and tools.now() - letter.received_at > _SLACK_MAY_BE_SILENT:
@@ -165,6 +165,13 @@ async def _settle(letter: Letter, tools: Tools) -> Handled:
     return Handled.DONE
 
 
+async def _not_yet(said: Said, letter: Letter, tools: Tools) -> Handled:
+    """What a word is about may be shown a little later. In the end whoever pressed is answered."""
+    if isinstance(said, Click) and letter.tries >= _NOT_YET_TRIES:
+        return await _refuse(said, UNKNOWN_TEXT, tools)
+    return await _put_off(letter, "not ours", _NOT_YET_TRIES, tools)
+
+
 def _read(letter: Letter) -> Said | None:
     """What a letter says; None if it cannot be read, which no second look would change."""
     try:
@@ -173,6 +180,8 @@ def _read(letter: Letter) -> Said | None:
                 return Request.from_json(letter.body)
             case "reaction":
                 return Reaction.from_json(letter.body)
+            case "click":
+                return Click.from_json(letter.body)
             case "reason":
                 return Reason.from_json(letter.body)
             case unknown:
@@ -189,6 +198,8 @@ async def _handle(said: Said, tools: Tools) -> None:
             await _request(said, tools)
         case Reaction():
             await somebody_reacted(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
+        case Click():
+            await somebody_clicked(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Reason():
             await somebody_said_why(
                 said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
@@ -237,7 +248,7 @@ async def _refuse(said: Said, sentence: str, tools: Tools) -> Handled:
     kept = forget_url(said) if isinstance(said, Request) else None
     async with tools.storage.reading() as saved:
         work = await _work_of(said, saved)
-    if work is None and isinstance(said, Request):
+    if work is None and isinstance(said, Request | Click):
         await _privately(said, body, tools)  # before it counts as handled: twice is harmless, never is not
     async with tools.storage.transaction() as saved:
         is_ours = await saved.inbox.handled(said.key, at=tools.now(), outcome=f"refused: {sentence}", body=kept)
@@ -249,16 +260,17 @@ async def _refuse(said: Said, sentence: str, tools: Tools) -> Handled:
 
 async def _work_of(said: Said, saved: Saved) -> Work | None:
     """The work in whose thread somebody asked; a slash command is always asked outside."""
-    if isinstance(said, Reaction) or (isinstance(said, Request) and said.entrance is Entrance.COMMAND):
+    if isinstance(said, Reaction | Click) or (isinstance(said, Request) and said.entrance is Entrance.COMMAND):
         return None
     return await saved.works.in_thread(said.team, said.channel, said.thread_ts) if said.thread_ts else None
 
 
-async def _privately(request: Request, body: Body, tools: Tools) -> None:
+async def _privately(said: Request | Click, body: Body, tools: Tools) -> None:
+    is_command = isinstance(said, Request) and said.entrance is Entrance.COMMAND
     await tools.answer_privately(
-        reply_url=request.reply_url,
-        channel=request.channel,
-        person=request.person,
-        thread_ts=request.thread_ts if request.entrance is not Entrance.COMMAND else None,
+        reply_url=said.reply_url if isinstance(said, Request) else None,
+        channel=said.channel,
+        person=said.person,
+        thread_ts=None if is_command else said.thread_ts,
         body=body,
     )

@@ -385,7 +385,7 @@ async def _wanted(review: Review, saved: Saved) -> Wanted | None:
     if work is None or work.thread_ts is None or not given:
         return None
     letter = await saved.inbox.get(given[-1].request_key)
-    was_seen = letter is not None and Reaction.from_json(letter.body).seen
+    was_seen = letter is not None and letter.kind == "reaction" and Reaction.from_json(letter.body).seen
     return Wanted(
         team=work.team,
         channel=work.channel,

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from handlers import messages
-from handlers.judge import ReviewState, approvers, in_time, state_of
+from handlers.buttons import review_buttons
+from handlers.judge import ReviewState, approvers, in_time, pressed_kinds, state_of
 from handlers.stack import ReviewRules, Stack
 from handlers.words import Body
 from storage.database import Saved
@@ -111,6 +112,7 @@ def card_of(case: Case, state: ReviewState, stack: Stack) -> Body:
         solo=stack.review.solo,
         quorum=stack.review.quorum,
         approved_by=approvers(case.said),
+        buttons=review_buttons(case.answer, state, pressed_kinds(case.said)) if stack.review.buttons else (),
         spent=case.spent,
         remark="" if case.answer.decision != "none" else "The owner gave no decision on this text: look twice.",
     )

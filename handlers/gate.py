@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from handlers.case import Case, load_case
-from handlers.incoming import Reaction
-from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, reaction_of, reactions_standing
+from handlers.incoming import Click, Word, words_in
+from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, pressed, word_of, words_standing
 from handlers.ports import Clock, Slack
 from handlers.recheck import differs, lapsed, situation
 from handlers.stack import Stack
-from handlers.verdicts import LAPSED, remember, tell_why
+from handlers.told import tell_if_nothing_shows, tell_of_another_text, tell_what_was_taken_for, tell_why
+from handlers.verdicts import LAPSED, remember
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Verdict, VerdictKind
@@ -26,9 +28,9 @@ class _Checked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gate:
-    """One reaction and its tools. Slack is asked first; then all that follows is one transaction."""
+    """One word and its tools. Slack is asked first; then all that follows is one transaction."""
 
-    reaction: Reaction
+    word: Word
     storage: Database
     slack: Slack
     stack: Stack
@@ -36,13 +38,20 @@ class Gate:
 
     async def settle(self, outcome: str) -> bool:
         async with self.storage.transaction() as saved:
-            await saved.inbox.handled(self.reaction.key, at=self.now(), outcome=outcome)
+            await saved.inbox.handled(self.word.key, at=self.now(), outcome=outcome)
+        return True
+
+    async def refuse_another_text(self, case: Case) -> bool:
+        """A button says another text than the one that is kept."""
+        assert isinstance(self.word, Click), "a reaction names no text"
+        async with self.storage.transaction() as saved:
+            if await saved.inbox.handled(self.word.key, at=self.now(), outcome="another text"):
+                await tell_of_another_text(self.word, case, saved, now=self.now)
         return True
 
     async def give(self, kind: VerdictKind, case: Case) -> bool:
-        """A reaction was added. False when the case is not what it was any more."""
-        state, at = case.state(self.stack.review, self.now()), self.now()
-        seen = await situation(self.reaction.person, case, state, at, slack=self.slack, stack=self.stack)
+        """A word was given. False when the case is not what it was any more."""
+        seen = await self._situation(kind, case)
         judgement, given = judge(seen), self._given(kind, case, seen)
         checked = await self._look_again(case, given) if judgement is Judgement.COUNTS else _Checked()
         async with self.storage.transaction() as saved:
@@ -52,32 +61,54 @@ class Gate:
             if judgement is Judgement.COUNTS:
                 judgement = judge(replace(seen, state=fresh.state(self.stack.review, self.now())))
             outcome = checked.fault if judgement is Judgement.COUNTS and checked.fault else judgement
-            if not await saved.inbox.handled(self.reaction.key, at=self.now(), outcome=outcome):
+            if not await saved.inbox.handled(self.word.key, at=self.now(), outcome=outcome):
                 return True
             if outcome is Judgement.COUNTS:
                 gone = [*await self._already_taken_away(given, fresh, saved), *self._lapses(checked, fresh)]
-                await remember([given, *gone], fresh, saved, self.stack, now=self.now)
+                await self._remember([given, *gone], fresh, saved)
             else:
-                await tell_why(self.reaction, judgement, checked.fault, fresh, saved, self.stack, now=self.now)
+                await tell_why(self.word, judgement, checked.fault, fresh, saved, self.stack, now=self.now)
             crashpoint("cp22")
         crashpoint("cp24")
         return True
 
     async def take_away(self, case: Case) -> bool:
-        """Taking the reaction away takes the verdict away. False when the case is not what it was any more."""
+        """A word was taken back, and with it its verdict. False when the case is not what it was any more."""
         crashpoint("cp26")
-        taken = self._withdrawal(case, self.reaction)
-        checked = await self._look_again(case, taken)
+        taken = self._withdrawal(case, self.word)
+        was_given = _takes_something(self.word, taken, case)
+        checked = await self._look_again(case, taken) if was_given else _Checked()
         async with self.storage.transaction() as saved:
             fresh = await load_case(case.answer.id, saved)
             if fresh is None or len(fresh.verdicts) != len(case.verdicts):
                 return False
-            was_given = any(reaction_of(verdict) == reaction_of(taken) for verdict in fresh.verdicts)
             outcome = "withdraw" if was_given else "nothing to take away"
-            if await saved.inbox.handled(self.reaction.key, at=self.now(), outcome=outcome) and was_given:
+            if not await saved.inbox.handled(self.word.key, at=self.now(), outcome=outcome):
+                return True
+            if was_given:
                 lapses = self._lapses(checked, fresh.with_also(taken))
-                await remember([taken, *lapses], fresh, saved, self.stack, now=self.now)
+                await self._remember([taken, *lapses], fresh, saved)
+            elif isinstance(self.word, Click):
+                await tell_what_was_taken_for(self.word, fresh, saved, now=self.now)
         return True
+
+    async def _situation(self, kind: VerdictKind, case: Case) -> Situation:
+        """What the judge looks at. What somebody pressed is seen by nobody, so it is told to them a second time."""
+        word, at = self.word, self.now()
+        seen = await situation(
+            word.person, case, case.state(self.stack.review, at), at, slack=self.slack, stack=self.stack
+        )
+        if not isinstance(word, Click):
+            return seen
+        stands = pressed(case.said, word.person, word.at)
+        return replace(
+            seen, no_buttons=not self.stack.review.buttons, approved_already=stands is kind is VerdictKind.APPROVE
+        )
+
+    async def _remember(self, verdicts: list[Verdict], case: Case, saved: Saved) -> None:
+        after = await remember(verdicts, case, saved, self.stack, now=self.now)
+        if isinstance(self.word, Click):
+            await tell_if_nothing_shows(self.word, case, after, saved, self.stack, now=self.now)
 
     async def _look_again(self, case: Case, verdict: Verdict) -> _Checked:
         """Before an approval counts: the text as it stands in the thread, and everybody else who approves it."""
@@ -90,50 +121,35 @@ class Gate:
             return _Checked(fault=fault, gone={} if approves else dict.fromkeys(approvers(after.said), fault))
         if becomes is not ReviewState.APPROVED:
             return _Checked()
-        judged = self.reaction.person if approves else None  # who takes something away was not judged
+        judged = self.word.person if approves else None  # who takes something away was not judged
         gone = await lapsed(after, self.now(), besides=judged, slack=self.slack, stack=self.stack)
         return _Checked(gone={person: str(why) for person, why in gone.items()})
 
     def _given(self, kind: VerdictKind, case: Case, seen: Situation) -> Verdict:
-        reaction, rules = self.reaction, self.stack.review
+        rules = self.stack.review
         evidence = {
-            "message": reaction.message_ts,
-            "event": reaction.key,
             "sha256": case.answer.sha256,
             "quorum": rules.quorum,
             "named": seen.named,
             "in_group": seen.in_group,
             "solo": seen.wrote_it and rules.solo,
         }
-        return Verdict(
-            answer_id=case.answer.id,
-            person=reaction.person,
-            kind=kind,
-            via="reaction",
-            emoji=reaction.emoji,
-            request_key=reaction.key,
-            evidence=evidence,
-            at=reaction.at,
-        )
+        return _verdict(self.word, kind, case, evidence)
 
-    def _withdrawal(self, case: Case, removal: Reaction) -> Verdict:
-        return Verdict(
-            answer_id=case.answer.id,
-            person=removal.person,
-            kind=VerdictKind.WITHDRAW,
-            via="reaction",
-            emoji=removal.emoji,
-            request_key=removal.key,
-            evidence={"message": removal.message_ts, "event": removal.key},
-            at=removal.at,
-        )
+    def _withdrawal(self, case: Case, removal: Word) -> Verdict:
+        return _verdict(removal, VerdictKind.WITHDRAW, case, {})
 
     async def _already_taken_away(self, given: Verdict, case: Case, saved: Saved) -> list[Verdict]:
-        """Removals of this very reaction that were delivered before it: they had nothing to take away then."""
-        letters = [Reaction.from_json(letter.body) for letter in await saved.inbox.handled_in_line(self.reaction.line)]
-        removals = [self._withdrawal(case, one) for one in letters if not one.added and one.at >= given.at]
-        known = {verdict.request_key for verdict in case.verdicts}
-        return [one for one in removals if reaction_of(one) == reaction_of(given) and one.request_key not in known]
+        """Removals of this very word that were delivered before it: they had nothing to take away then."""
+        known, taken = {verdict.request_key for verdict in case.verdicts}, list[Verdict]()
+        words = words_in(await saved.inbox.handled_in_line(self.word.line))
+        for word in words:
+            if not word.takes_away or word.at < given.at or word.key in known:
+                continue
+            removal = self._withdrawal(case, word)
+            if word_of(removal) == word_of(given) and _takes_something(word, removal, case.with_also(given, *taken)):
+                taken.append(removal)
+        return taken
 
     def _lapses(self, checked: _Checked, case: Case) -> list[Verdict]:
         """Approvals that do not count any more are taken away for their givers, who may give them again.
@@ -145,9 +161,29 @@ class Gate:
                 verdict,
                 kind=VerdictKind.WITHDRAW,
                 via=LAPSED,
-                request_key=f"lapsed/{verdict.seq}/{self.reaction.key}"[:200],
+                request_key=f"lapsed/{verdict.seq}/{self.word.key}"[:200],
                 evidence={"message": verdict.evidence.get("message"), "why": checked.gone[verdict.person]},
             )
-            for verdict in reactions_standing(case.said)
+            for verdict in words_standing(case.said)
             if verdict.person in checked.gone
         ]
+
+
+def _verdict(word: Word, kind: VerdictKind, case: Case, more: dict[str, Any]) -> Verdict:
+    return Verdict(
+        answer_id=case.answer.id,
+        person=word.person,
+        kind=kind,
+        via=word.via,
+        emoji=word.emoji,
+        request_key=word.key,
+        evidence={**word.evidence, **more},
+        at=word.at,
+    )
+
+
+def _takes_something(word: Word, removal: Verdict, case: Case) -> bool:
+    """Whether there is what a word takes back: that reaction, or by a button, what was pressed last."""
+    if isinstance(word, Click):
+        return pressed(case.said, word.person, word.at) is word.wish.takes
+    return any(word_of(verdict) == word_of(removal) for verdict in case.verdicts)

@@ -12,7 +12,7 @@ from typing import Any
 from handlers import messages
 from handlers.case import Case
 from handlers.figures import duration, short
-from handlers.judge import ReviewState, reactions_standing
+from handlers.judge import ReviewState, words_standing
 from handlers.words import Body
 from storage.records import Event, Handing, Verdict
 
@@ -67,7 +67,7 @@ def granted(handing: Handing, case: Case) -> str:
     data = {
         **_about(handing, case),
         "text": case.answer.text,
-        "verdicts": [_verdict(verdict) for verdict in reactions_standing(case.said)],
+        "verdicts": [_verdict(verdict) for verdict in words_standing(case.said)],
     }
     return _event("approval.granted", handing.planned_at, data)
 

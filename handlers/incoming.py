@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from handlers.stack import StageName
+from storage.records import Letter, VerdictKind
 
 
 class Verb(StrEnum):
@@ -83,7 +85,7 @@ class Request:
 
 
 def line_of(channel: str, message_ts: str) -> str:
-    """The inbox's line for the reactions on a message."""
+    """The inbox's line for the reactions and the clicks on a message."""
     return f"reaction/{channel}/{message_ts}"
 
 
@@ -110,12 +112,108 @@ class Reaction:
         """All that happens to one message is handled in order."""
         return line_of(self.channel, self.message_ts)
 
+    @property
+    def takes_away(self) -> bool:
+        return not self.added
+
+    @property
+    def via(self) -> str:
+        return "reaction"
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """Where and how Slack told it."""
+        return {"message": self.message_ts, "event": self.key}
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Reaction:
         return cls(**{**body, "at": datetime.fromisoformat(body["at"])})
+
+
+class Wish(StrEnum):
+    """What the buttons of a review card say; other programs know them by these names."""
+
+    APPROVE = "approve"
+    SEND_BACK = "send_back"
+    WITHDRAW = "withdraw"
+    TAKE_BACK = "take_back"
+
+    @property
+    def gives(self) -> VerdictKind | None:
+        """The verdict it gives; None where it takes one back."""
+        given = {Wish.APPROVE: VerdictKind.APPROVE, Wish.SEND_BACK: VerdictKind.SEND_BACK}
+        return given.get(self)
+
+    @property
+    def takes(self) -> VerdictKind | None:
+        """The verdict it takes back, if that is what it does."""
+        taken = {Wish.WITHDRAW: VerdictKind.APPROVE, Wish.TAKE_BACK: VerdictKind.SEND_BACK}
+        return taken.get(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Click:
+    """Somebody pressed a button of a review card. `at` is Slack's time of it, which orders them.
+
+    Attributes:
+        answer_id: the text the button was made for, and `sha256` its digest then; empty where it told none.
+        action_ts: Slack's name for this one press.
+    """
+
+    key: str
+    team: str
+    channel: str
+    message_ts: str
+    thread_ts: str
+    person: str
+    wish: Wish
+    answer_id: str
+    sha256: str
+    action_ts: str
+    at: datetime
+
+    @property
+    def line(self) -> str:
+        """In one line with the reactions on the card: all that happens to one message is handled in order."""
+        return line_of(self.channel, self.message_ts)
+
+    @property
+    def takes_away(self) -> bool:
+        return self.wish.takes is not None
+
+    @property
+    def via(self) -> str:
+        return "button"
+
+    @property
+    def emoji(self) -> None:
+        """Nobody sees a click, so none tells it from others."""
+        return
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """Where and how Slack told it."""
+        return {"message": self.message_ts, "event": self.key, "action": self.action_ts}
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Click:
+        return cls(**{**body, "wish": Wish(body["wish"]), "at": datetime.fromisoformat(body["at"])})
+
+
+Word = Reaction | Click
+"""Somebody's yes or no about a text, given or taken back, in whichever way."""
+
+
+def words_in(letters: Iterable[Letter]) -> list[Word]:
+    """The reactions and clicks among letters, in their order."""
+    kinds: dict[str, type[Reaction | Click]] = {"reaction": Reaction, "click": Click}
+    return [kinds[letter.kind].from_json(letter.body) for letter in letters if letter.kind in kinds]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

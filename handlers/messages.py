@@ -215,6 +215,7 @@ def review_card(
     approved_by: Sequence[str],
     spent: float | None,
     remark: str = "",
+    buttons: Sequence[Button] = (),
 ) -> Body:
     """Who may approve exactly what, and how."""
     cost = f" · thread so far {money(spent)}" if spent else ""
@@ -233,9 +234,12 @@ def review_card(
     if remark:
         lines.append(line(remark))
     if state in {"awaiting", "withdrawn"}:
-        lines.append(_how(reviewers, groups, approve, send_back, asked_by, solo=solo, quorum=quorum))
+        lines.append(
+            _how(reviewers, groups, approve, send_back, asked_by, solo=solo, quorum=quorum, buttons=bool(buttons))
+        )
     return Body(
         lines=tuple(lines),
+        buttons=tuple(buttons),
         fallback=f"Review of text {short(answer.sha256)}: {head.lower()}",
         facts={"stage": answer.stage, "state": state, "sha256": answer.sha256},
     )
@@ -250,12 +254,13 @@ def _how(
     *,
     solo: bool,
     quorum: int,
+    buttons: bool,
 ) -> Line:
     needed = f" {quorum} of them must agree." if quorum > 1 else ""
     teams = f"members of the user group{'s' * (len(groups) > 1)} {', '.join(groups)}"
     who = people(reviewers) + ([", " if reviewers else "", teams] if groups else [])
     spans: list[str | Span] = [
-        f"{approve} approves this text, {send_back} sends it back. Reviewers: ",
+        f"{approve} approves this text, {send_back} sends it back{'; the buttons do the same' * buttons}. Reviewers: ",
         *who,
         f".{needed} ",
     ]
@@ -283,6 +288,12 @@ _GLYPHS = {
 def glyph(name: str) -> str:
     """An emoji as people see it; a name we have no picture for stays a name."""
     return _GLYPHS.get(name, f":{name}:")
+
+
+def ways(approve: Sequence[str], send_back: Sequence[str]) -> str:
+    """What the emoji do: `✅ approves it, ❌ sends it back`."""
+    both = ((approve, "approves it"), (send_back, "sends it back"))
+    return ", ".join(f"{glyph(names[0])} {does}" for names, does in both if names)
 
 
 def verdict(answer: Answer, state: str, *spoken: str | Span) -> Body:
@@ -313,7 +324,7 @@ def sent_back(answer: Answer, by: str) -> Body:
 
 
 def took_back(answer: Answer, state: str, by: str, what: str, *, waits: bool) -> Body:
-    """Somebody took a reaction away; `waits` if the text can be approved again."""
+    """Somebody took their word back; `waits` if the text can be approved again."""
     told = f" withdrew {what}." + (" Waiting for a reviewer again." if waits else "")
     return verdict(answer, state, Who(person=by), told)
 
@@ -333,11 +344,8 @@ def still_waiting(
     who: list[str | Span] = people(persons)
     if groups:
         who += [", " if persons else "", f"members of the user group{'s' * (len(groups) > 1)} {', '.join(groups)}"]
-    ways = [
-        f"{glyph(names[0])} {does}" for names, does in ((approve, "approves it"), (send_back, "sends it back")) if names
-    ]
     first = line(f"Text {short(answer.sha256)} has waited {duration(waited)} for a reviewer: ", *who, ".")
-    lines = [first, line(f"On the text, {', '.join(ways)}.", small=True)]
+    lines = [first, line(f"On the text, {ways(approve, send_back)}.", small=True)]
     if fresh:
         joined = [one for one in fresh if not one.startswith("S")]
         named: list[str | Span] = people(joined, between=" and ") if joined else ["the backup reviewers"]

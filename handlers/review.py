@@ -1,10 +1,12 @@
-"""The gate of a final answer: reactions become verdicts, verdicts make a text approved or send it back."""
+"""The gate of a final answer: reactions and clicks become verdicts, which make a text approved or send it back."""
 
 from __future__ import annotations
 
+from handlers import messages
 from handlers.case import Case, load_case
+from handlers.errors import Refusal
 from handlers.gate import Gate
-from handlers.incoming import Reaction
+from handlers.incoming import Click, Reaction
 from handlers.ports import Clock, Slack
 from handlers.recheck import NotYet
 from handlers.repair import Told, told_already
@@ -13,7 +15,12 @@ from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Kind, Message, VerdictKind
 
-__all__ = ["NotYet", "meaning", "somebody_reacted"]
+__all__ = ["UNKNOWN_TEXT", "NotYet", "meaning", "somebody_clicked", "somebody_reacted"]
+
+UNKNOWN_TEXT = (
+    "I cannot find the text of this card in the thread, so your click changed nothing. "
+    f"`{messages.BOT} final` makes a new version to approve."
+)
 
 
 def meaning(emoji: str, rules: ReviewRules) -> VerdictKind | None:
@@ -35,7 +42,7 @@ async def somebody_reacted(reaction: Reaction, *, storage: Database, slack: Slac
     if await is_old_news(reaction, storage=storage, now=now):
         return
     kind = meaning(reaction.emoji, stack.review)
-    gate = Gate(reaction=reaction, storage=storage, slack=slack, stack=stack, now=now)
+    gate = Gate(word=reaction, storage=storage, slack=slack, stack=stack, now=now)
     done = False
     while not done:  # a verdict that somebody else gave between our look and our commit makes us look again
         async with storage.reading() as saved:
@@ -51,11 +58,42 @@ async def somebody_reacted(reaction: Reaction, *, storage: Database, slack: Slac
             done = await gate.take_away(case)
 
 
+async def somebody_clicked(click: Click, *, storage: Database, slack: Slack, stack: Stack, now: Clock) -> None:
+    """Let a click on a review card count, or tell the person why it does not.
+
+    Raises:
+        NotYet: Slack has not confirmed the card, or the text.
+        LookupFailed: Slack does not say what must be known; the click waits, it never counts by default.
+        Refusal: there is no such text under review.
+    """
+    crashpoint("cp21")
+    gate = Gate(word=click, storage=storage, slack=slack, stack=stack, now=now)
+    done = False
+    while not done:
+        async with storage.reading() as saved:
+            message = await saved.outbox.posted_as(click.channel, click.message_ts)
+            case = await _case_behind(message, saved)
+        if message is None:
+            raise NotYet
+        if case is None or case.answer.id != click.answer_id:
+            raise Refusal(UNKNOWN_TEXT)
+        if case.answer.sha256 != click.sha256:
+            done = await gate.refuse_another_text(case)
+        elif (kind := click.wish.gives) is not None:
+            done = await gate.give(kind, case)
+        else:
+            done = await gate.take_away(case)
+
+
 async def is_old_news(reaction: Reaction, *, storage: Database, now: Clock) -> bool:
     """Whether a reaction was seen and told, the one after the other: then it is handled already."""
     async with storage.reading() as saved:
         handled = await saved.inbox.handled_in_line(reaction.line)
-    told = [Told(reaction=Reaction.from_json(letter.body), outcome=letter.outcome) for letter in handled]
+    told = [
+        Told(reaction=Reaction.from_json(letter.body), outcome=letter.outcome)
+        for letter in handled
+        if letter.kind == "reaction"
+    ]
     if (outcome := told_already(reaction, told)) is None:
         return False
     async with storage.transaction() as saved:

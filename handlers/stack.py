@@ -242,6 +242,7 @@ class ReviewRules(_Value):
     solo: YesNo = False
     approve: tuple[str, ...] = ("white_check_mark", "heavy_check_mark")
     send_back: tuple[str, ...] = ("x", "leftwards_arrow_with_hook")
+    buttons: YesNo = True
     remind_after: Duration = timedelta(hours=4)
     business_hours: BusinessHours | None = None
     time_zone: TimeZone = "UTC"

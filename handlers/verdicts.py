@@ -1,4 +1,4 @@
-"""What is remembered and said of verdicts: the row, its ledger entry, the review card, the thread, or one person."""
+"""What is remembered and said aloud of verdicts: the row, its ledger entry, the review card, the thread."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from handlers import handing, messages
-from handlers.case import Case, entry_about, load_case, may_decide, show_state
-from handlers.incoming import Reaction
-from handlers.judge import OPEN, Judgement, ReviewState, approvers, reactions_standing, standing
+from handlers.case import Case, entry_about, load_case, show_state
+from handlers.judge import OPEN, Judgement, ReviewState, approvers, standing, words_standing
 from handlers.ports import Clock
 from handlers.request import owed
 from handlers.stack import Stack
-from handlers.words import Body, Span, line, people
+from handlers.words import Body
 from storage.database import Saved
 from storage.records import Kind, Verdict, VerdictKind
 
@@ -21,10 +20,10 @@ LAPSED = "lapsed"
 """The way of a withdrawal that nobody made: an approval that stopped counting."""
 
 
-async def remember(verdicts: Sequence[Verdict], case: Case, saved: Saved, stack: Stack, *, now: Clock) -> None:
+async def remember(verdicts: Sequence[Verdict], case: Case, saved: Saved, stack: Stack, *, now: Clock) -> Case:
     """Write verdicts with their ledger entries, show what follows on the card, and say a change aloud.
 
-    The first of them is what happened; the others follow from it.
+    The first of them is what happened; the others follow from it. Returns the case as it is then.
     """
     at, happened = now(), verdicts[0]
     heads = [await _record(verdict, case, saved, at=at) for verdict in verdicts]
@@ -41,6 +40,7 @@ async def remember(verdicts: Sequence[Verdict], case: Case, saved: Saved, stack:
         body = messages.lapsed(who, _why_lapsed(str(lapses[0].evidence["why"])))
         await _announce(happened, fresh, Kind.NOTICE, LAPSED, body, saved, now=now)
     await handing.follow(verdicts, case, fresh, heads[0], saved, stack, now=now)
+    return fresh
 
 
 async def _record(verdict: Verdict, case: Case, saved: Saved, *, at: datetime) -> str:
@@ -56,7 +56,7 @@ async def _owe_a_reason(verdict: Verdict, before: ReviewState, after: ReviewStat
     """Whoever sent the text back is asked why; who took that back is not asked any more, but the next one may be."""
     if after is ReviewState.CHANGES_REQUESTED and before is not after:
         await saved.reviews.want_reason(case.answer.id, verdict.person)
-    elif verdict.kind is VerdictKind.WITHDRAW and case.review.reason_wanted_from == verdict.person:
+    elif verdict.kind is not VerdictKind.SEND_BACK and case.review.reason_wanted_from == verdict.person:
         said = standing(case.said)
         if said.get(verdict.person) is not VerdictKind.SEND_BACK:
             others = [person for person, kind in said.items() if kind is VerdictKind.SEND_BACK]
@@ -68,16 +68,14 @@ def _said(happened: Verdict, was: Case, case: Case, after: ReviewState, *, at: d
     stood = standing(was.said).get(happened.person, happened.kind)
     match after:
         case ReviewState.APPROVED:
-            given, solo = approvers(case.said), any(one.evidence.get("solo") for one in reactions_standing(case.said))
+            given, solo = approvers(case.said), any(one.evidence.get("solo") for one in words_standing(case.said))
             freed = happened.person if happened.kind is VerdictKind.WITHDRAW else None
             return messages.approved_by(case.answer, given, at, head, solo=solo, freed_by=freed)
         case ReviewState.CHANGES_REQUESTED:
             return messages.sent_back(case.answer, happened.person)
-        case _ if happened.kind is VerdictKind.WITHDRAW:
+        case _:
             what = "the send-back" if stood is VerdictKind.SEND_BACK else "the approval"
             return messages.took_back(case.answer, after, happened.person, what, waits=after in OPEN)
-        case _:
-            return messages.took_back(case.answer, after, happened.person, "the approval", waits=after in OPEN)
 
 
 async def _announce(
@@ -86,41 +84,6 @@ async def _announce(
     run = await saved.runs.get(case.review.run_id)
     slot = f"{case.review.run_id}/{what}/{happened.request_key}"[:100]
     await saved.outbox.plan(owed(case.work, run, kind, slot, body, now=now, answer=case.answer))
-
-
-async def tell_why(
-    reaction: Reaction, judgement: Judgement, fault: str | None, case: Case, saved: Saved, stack: Stack, *, now: Clock
-) -> None:
-    """Why a reaction does not count: for one person, once for each reason, and for nobody else."""
-    spoken = [fault] if fault else _why(judgement, case, stack)
-    if spoken is None:
-        return
-    run = await saved.runs.get(case.review.run_id)
-    body = Body(lines=(line(*spoken),), fallback="About your reaction")
-    slot = f"{case.review.run_id}/told/{reaction.person}/{'differs' if fault else judgement}"
-    told = owed(case.work, run, Kind.NOTICE, slot, body, now=now, answer=case.answer, person=reaction.person)
-    await saved.outbox.plan(told)
-
-
-def _why(judgement: Judgement, case: Case, stack: Stack) -> list[str | Span] | None:
-    """What the person reads; None where silence is right."""
-    others = [r for r in may_decide(case, stack) if r not in case.review.authors and not r.startswith("S")]
-    whom = people(others, between=" or ") or ["another reviewer"]
-    match judgement:
-        case Judgement.OWN_WORK:
-            return ["You asked for this text or had a hand in it, so somebody else approves it: ", *whom, "."]
-        case Judgement.NOT_A_REVIEWER:
-            return ["Only a reviewer's reaction counts here. Ask ", *(whom if others else ["one of them"]), "."]
-        case Judgement.OUTSIDER:
-            return ["Guests and people from other organisations count only when the stack names them. Ask ", *whom, "."]
-        case Judgement.SUPERSEDED:
-            return [
-                "There is a newer final in this thread, so this one cannot be approved any more. Look at the newest."
-            ]
-        case Judgement.EXPIRED:
-            return [f"This review has expired. `{messages.BOT} final` opens a new one."]
-        case Judgement.NOBODY | Judgement.COUNTS:
-            return None
 
 
 def _why_lapsed(why: str) -> str:

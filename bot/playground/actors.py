@@ -60,12 +60,18 @@ class Actor:
         self.workspace.delete(self._now(message))
 
     async def clicks(self, action: str, where: Message | View) -> Answered:
-        """Presses the button whose action_id is `action` or begins with it, as the message or modal stands now."""
+        """Presses the button whose action_id is `action` or begins with it, as the message or modal stands now.
+
+        Where it asks first, the person agrees.
+        """
+        here = self.workspace.views.get(where.id) if isinstance(where, View) else self._now(where)
+        return await self.presses(_element(here.actions, action), here)
+
+    async def presses(self, element: Json, where: Message | View) -> Answered:
+        """Presses a button as it was seen once, whatever stands there by now."""
         if isinstance(where, View):
-            view = self.workspace.views.get(where.id)
-            return await self.interactions.click_in_view(self.person, view, _element(view.actions, action))
-        message = self._now(where)
-        return await self.interactions.click(self.person, message, _element(message.actions, action))
+            return await self.interactions.click_in_view(self.person, where, element)
+        return await self.interactions.click(self.person, where, element)
 
     async def uses_shortcut(self, callback_id: str, message: Message) -> View | None:
         """Picks a message shortcut, and waits for the modal that the app opens; None if it opens none."""

@@ -14,13 +14,14 @@ import structlog
 from bot.slack.plain import plain_words, take_permalink
 from handlers.asking import Asked, read_mention
 from handlers.errors import Refusal
-from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
+from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish
 from handlers.stack import StageName
 from storage.records import Letter
 
 log = structlog.get_logger(__name__)
 
 Payload = dict[str, Any]
+Said = Request | Reaction | Click | Reason
 
 BUTTONS = {
     "critique": Asked(verb=Verb.STAGE, stage=StageName.CRITIQUE),
@@ -90,12 +91,12 @@ class Door:
         """The letter of a reaction that was found by looking."""
         return self._letter(reaction)
 
-    def _value(self, body: Payload) -> Request | Reaction | Reason | None:
+    def _value(self, body: Payload) -> Said | None:
         if "command" in body:
             return self.command(body)
         match body.get("type"):
             case "event_callback":
-                value = self.event(body)
+                value: Said | None = self.event(body)
             case "block_actions":
                 value = self.click(body)
             case "view_submission":
@@ -216,17 +217,34 @@ class Door:
     def _calls_us(self) -> re.Pattern[str]:
         return re.compile(rf"<@{re.escape(self.bot_user)}(?:\|[^<>]*)?>")
 
-    def click(self, body: Payload) -> Request | None:
-        """A button under an answer. What it may do is decided by what its answer is, not by what it says."""
+    def click(self, body: Payload) -> Request | Click | None:
+        """A button under an answer or on a review card. What it may do is decided by what its answer is."""
         action = (body.get("actions") or [{}])[0]
-        asked = BUTTONS.get(str(action.get("action_id")))
+        name = str(action.get("action_id"))
+        asked = BUTTONS.get(name)
         container = body.get("container") or {}
-        if asked is None or not action.get("value"):
+        if (asked is None and name not in list(Wish)) or not action.get("value"):
             return None
         message = body.get("message") or {}
         where = container.get("message_ts") or message.get("ts") or ""
+        key = _key("click", where, name, action.get("action_ts", ""), body["user"]["id"])
+        if asked is None:
+            answer_id, _, sha256 = action["value"].partition("/")
+            return Click(
+                key=key,
+                team=_team_of(body),
+                channel=(body.get("channel") or {}).get("id") or container["channel_id"],
+                message_ts=where,
+                thread_ts=message.get("thread_ts") or container.get("thread_ts") or where,
+                person=body["user"]["id"],
+                wish=Wish(name),
+                answer_id=answer_id,
+                sha256=sha256,
+                action_ts=action["action_ts"],
+                at=moment(action["action_ts"]),
+            )
         return Request(
-            key=_key("click", where, action["action_id"], action.get("action_ts", ""), body["user"]["id"]),
+            key=key,
             entrance=Entrance.BUTTON,
             verb=asked.verb,
             stage=asked.stage,
@@ -266,7 +284,7 @@ class Door:
             target_thread_ts=place.get("thread_ts"),
         )
 
-    def _letter(self, value: Request | Reaction | Reason) -> Letter:
+    def _letter(self, value: Said) -> Letter:
         match value:
             case Request():
                 kind = "request"
@@ -274,6 +292,8 @@ class Door:
                 line = f"{value.team}/{value.channel}/{thread}" if thread else value.key
             case Reaction():
                 kind, line = "reaction", value.line
+            case Click():
+                kind, line = "click", value.line
             case Reason():
                 kind, line = "reason", f"{value.team}/{value.channel}/{value.thread_ts}"
         return Letter(key=value.key, kind=kind, line=line[:_KEY_LIMIT], body=value.to_json(), received_at=self.now())

@@ -687,4 +687,4 @@ async def test_the_review_card_shows_each_state(house: House, text: Answer) -> N
 
 def test_every_judgement_is_told_or_meant_to_be_silent() -> None:
     silent = {Judgement.NOBODY, Judgement.COUNTS}
-    assert len(set(Judgement) - silent) == 5
+    assert len(set(Judgement) - silent) == 7

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.slack.blocks import render
 from handlers.case import Case, load_case
-from handlers.judge import ReviewState, approvers, reactions_standing
+from handlers.judge import ReviewState, approvers, words_standing
 from storage.database import Saved
 from storage.ledger import first_fault
 from storage.records import Kind, Message, Run, RunState, VerdictKind, Work
@@ -169,7 +169,7 @@ async def the_gate_was_kept(world: World, saved: Saved) -> None:
                 continue
             if verdict.person not in REVIEWERS or verdict.person in case.review.authors:
                 world.wrong(f"{verdict.person} had no say about {answer_id}")
-        stands = {(one.person, one.evidence.get("message"), one.emoji) for one in reactions_standing(case.said)}
+        stands = {(one.person, one.evidence.get("message"), one.emoji) for one in words_standing(case.said)}
         for person, ts, emoji in sorted(stands, key=str):
             there = world.slack.by_place.get((case.work.channel, str(ts)))
             if there is None or person not in there.reactions.get(str(emoji), []):

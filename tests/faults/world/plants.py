@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from bot.held import Held
 from bot.slack import listeners
 from bot.slack.posting import Posting
-from handlers.review import _Gate
+from handlers.gate import Gate
 from storage import outbox
 from storage.records import Letter, Message, Run, RunState
 from storage.runs import Runs, _run, _runs
@@ -77,7 +77,7 @@ PLANTS: Mapping[str, Sequence[Patch]] = {
     ],
     "a lane says the newest first": [(outbox.Outbox, "owed_to", _newest_first)],
     "runs of a thread do not wait for each other": [(Runs, "next_in_line", _whoever_is_queued)],
-    "a removal that came before its reaction is forgotten": [(_Gate, "_already_taken_away", _removals_are_forgotten)],
+    "a removal that came before its reaction is forgotten": [(Gate, "_already_taken_away", _removals_are_forgotten)],
 }
 
 
