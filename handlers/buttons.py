@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from handlers.figures import short
 from handlers.incoming import Wish
 from handlers.judge import OPEN, ReviewState
-from handlers.words import Button
+from handlers.words import Button, Who, line
 from storage.records import Answer, VerdictKind
 
 _CLOSED = frozenset({ReviewState.SUPERSEDED, ReviewState.EXPIRED})
 
 
-def review_buttons(answer: Answer, state: ReviewState, pressed: Collection[VerdictKind]) -> tuple[Button, ...]:
+def review_buttons(
+    answer: Answer, state: ReviewState, pressed: Collection[VerdictKind], *, asked_by: str, offered: bool
+) -> tuple[Button, ...]:
     """To say it as long as it can be said, and to take back what was said by them as long as that matters.
 
-    `pressed`: what stands of all that was said by the buttons.
+    `pressed` is what stands of all that was said by them; it can be taken back where none are `offered` any more.
     """
-    value, shown = value_of(answer), []
-    if state in OPEN:
-        asks = (
-            f"You approve text {short(answer.sha256)} exactly as it stands in this thread. "
-            "The ledger has it under your name."
+    value, shown = value_of(answer), list[Button]()
+    if state in OPEN and offered:
+        asks = line(
+            f"You approve the {answer.stage} text `{answer.sha256[:12]}`, which ",
+            Who(person=asked_by),
+            " asked for, exactly as it stands in this thread. The ledger keeps that under your name.",
         )
         shown += [
             Button(action=Wish.APPROVE.value, label="Approve", value=value, style="primary", confirm=asks),

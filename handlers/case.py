@@ -112,7 +112,13 @@ def card_of(case: Case, state: ReviewState, stack: Stack) -> Body:
         solo=stack.review.solo,
         quorum=stack.review.quorum,
         approved_by=approvers(case.said),
-        buttons=review_buttons(case.answer, state, pressed_kinds(case.said)) if stack.review.buttons else (),
+        buttons=review_buttons(
+            case.answer,
+            state,
+            pressed_kinds(case.said),
+            asked_by=case.review.asked_by,
+            offered=stack.review.buttons,
+        ),
         spent=case.spent,
         remark="" if case.answer.decision != "none" else "The owner gave no decision on this text: look twice.",
     )

@@ -195,8 +195,9 @@ class Click:
 
     @property
     def evidence(self) -> dict[str, Any]:
-        """Where and how Slack told it."""
-        return {"message": self.message_ts, "event": self.key, "action": self.action_ts}
+        """Where and how Slack told it, and which kind of word a click takes back."""
+        takes = {"takes": self.wish.takes.value} if self.wish.takes else {}
+        return {"message": self.message_ts, "event": self.key, "action": self.action_ts, **takes}
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}

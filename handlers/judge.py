@@ -116,6 +116,9 @@ def words_standing(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """
     last: dict[Which, Verdict] = {}
     for verdict in _in_order(verdicts):
+        before, takes = last.get(word_of(verdict)), verdict.evidence.get("takes")
+        if takes is not None and (before is None or before.kind != takes):
+            continue
         last[word_of(verdict)] = verdict
         if verdict.kind is VerdictKind.SEND_BACK:
             pressed = last.get(_pressed_by(verdict.person))

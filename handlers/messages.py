@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from handlers.figures import clock, count, duration, money, short, tokens
+from handlers.incoming import Wish
 from handlers.material import title
 from handlers.stack import StageName
 from handlers.words import Body, Button, Line, Span, Text, Who, bold, code, line, people
@@ -234,9 +235,8 @@ def review_card(
     if remark:
         lines.append(line(remark))
     if state in {"awaiting", "withdrawn"}:
-        lines.append(
-            _how(reviewers, groups, approve, send_back, asked_by, solo=solo, quorum=quorum, buttons=bool(buttons))
-        )
+        also = any(button.action == Wish.APPROVE for button in buttons)
+        lines.append(_how(reviewers, groups, approve, send_back, asked_by, solo=solo, quorum=quorum, buttons=also))
     return Body(
         lines=tuple(lines),
         buttons=tuple(buttons),

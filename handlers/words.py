@@ -43,13 +43,16 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Button:
-    """Something to press. `value` is an id of ours; what it may do is decided when it is pressed."""
+    """Something to press. `value` is an id of ours; what it may do is decided when it is pressed.
+
+    `confirm`: what people are asked first, if anything; of at most 300 characters.
+    """
 
     action: str
     label: str
     value: str
     style: Literal["plain", "primary", "danger"] = "plain"
-    confirm: str = ""
+    confirm: Line | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,11 +75,17 @@ class Body:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "lines": [{"spans": [_span_json(span) for span in line.spans], "small": line.small} for line in self.lines],
+            "lines": [_line_json(line) for line in self.lines],
             "answer": list(self.answer),
             "buttons": [
-                {"action": b.action, "label": b.label, "value": b.value, "style": b.style, "confirm": b.confirm}
-                for b in self.buttons
+                {
+                    "action": button.action,
+                    "label": button.label,
+                    "value": button.value,
+                    "style": button.style,
+                    "confirm": _line_json(button.confirm) if button.confirm else "",
+                }
+                for button in self.buttons
             ],
             "fallback": self.fallback,
             "facts": self.facts,
@@ -85,14 +94,23 @@ class Body:
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Body:
         return cls(
-            lines=tuple(
-                Line(spans=tuple(_span(span) for span in line["spans"]), small=line["small"]) for line in body["lines"]
-            ),
+            lines=tuple(_line(line) for line in body["lines"]),
             answer=tuple(body["answer"]),
-            buttons=tuple(Button(**button) for button in body["buttons"]),
+            buttons=tuple(
+                Button(**{**button, "confirm": _line(button["confirm"]) if button["confirm"] else None})
+                for button in body["buttons"]
+            ),
             fallback=body["fallback"],
             facts=dict(body["facts"]),
         )
+
+
+def _line_json(line: Line) -> dict[str, Any]:
+    return {"spans": [_span_json(span) for span in line.spans], "small": line.small}
+
+
+def _line(line: dict[str, Any]) -> Line:
+    return Line(spans=tuple(_span(span) for span in line["spans"]), small=line["small"])
 
 
 def _span_json(span: Span) -> dict[str, str]:

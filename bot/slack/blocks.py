@@ -96,11 +96,20 @@ def _button(button: Button) -> dict[str, Any]:
     if button.confirm:
         element["confirm"] = {
             "title": _plain(button.label, _LABEL),
-            "text": _plain(button.confirm, _CONFIRM),
+            "text": _mrkdwn(_question(button.confirm)),
             "confirm": _plain(button.label, _CONFIRM_BUTTON),
             "deny": _plain("Not now", _CONFIRM_BUTTON),
         }
     return element
+
+
+def _question(line: Line) -> str:
+    text = ""
+    for piece in _pieces(line):
+        if len(text) + len(piece) > _CONFIRM:
+            break
+        text += piece
+    return text
 
 
 def _plain(text: str, most: int) -> dict[str, Any]:

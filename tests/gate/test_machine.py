@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 
 import pytest
@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from handlers.incoming import Reaction
+from handlers.incoming import Click, Wish, Word
 from handlers.ports import LookupFailed
 from handlers.review import NotYet
 from storage.crashpoints import arm
@@ -39,6 +39,7 @@ DESK, GRO = "S0DESK", "U0GRO"
 PEOPLE = (RAE, SAM, GRO, ANN, STAN)
 CHECK, CROSS = "white_check_mark", "x"
 LASTS = timedelta(days=7)
+TAKES = {Wish.APPROVE: Wish.WITHDRAW, Wish.SEND_BACK: Wish.TAKE_BACK}
 
 
 class Died(Exception):  # noqa: N818  reads as a fact
@@ -78,6 +79,10 @@ def the_beginning(quorum: int) -> tuple[Moment, Answer]:
     return keep(house), text
 
 
+def _has_lapsed(row: Verdict, rows: list[Verdict]) -> bool:
+    return any(one.via == "lapsed" and one.request_key.startswith(f"lapsed/{row.seq}/") for one in rows)
+
+
 class Gate(RuleBasedStateMachine):
     """Whatever happens, in whatever order it is told."""
 
@@ -89,11 +94,11 @@ class Gate(RuleBasedStateMachine):
         moment, text = the_beginning(quorum)
         self.house = go_back(moment)
         self.house.rules(solo=solo)
-        self.quorum, self.solo = quorum, solo
+        self.quorum, self.solo, self.buttons = quorum, solo, True
         self.named, self.group, self.off = {RAE, SAM, ANN}, {GRO}, set[str]()
         self.standing: set[tuple[str, str, str]] = set()
-        self.pending: list[Reaction] = []
-        self.delivered: list[Reaction] = []
+        self.pending: list[Word] = []
+        self.delivered: list[Word] = []
         self.kept: set[str] = set()
         self.texts: list[Text] = []
         self.is_new = True
@@ -129,6 +134,33 @@ class Gate(RuleBasedStateMachine):
         taken = self.house.reaction(who, CHECK, message, added=False)
         self._deliver(taken)
         self._deliver(given)
+
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        wish=st.sampled_from([Wish.APPROVE, *Wish]),
+        newest=st.booleans(),
+        is_its_own=st.sampled_from([True, True, True, False]),
+        tell=st.booleans(),
+    )
+    def presses_a_button(self, who: str, wish: Wish, *, newest: bool, is_its_own: bool, tell: bool) -> None:
+        text = self.texts[-1 if newest else 0]
+        sha256 = text.answer.sha256 if is_its_own else "0" * 64
+        self.pending.append(self.house.click(who, wish, text.answer, text.spots[Kind.REVIEW], sha256=sha256))
+        if tell:
+            self._deliver(self.pending.pop())
+
+    @rule(who=st.sampled_from(PEOPLE), wish=st.sampled_from([Wish.APPROVE, Wish.SEND_BACK]))
+    def presses_and_takes_it_back_and_that_is_told_first(self, who: str, wish: Wish) -> None:
+        text, card = self.texts[-1].answer, self.texts[-1].spots[Kind.REVIEW]
+        given = self.house.click(who, wish, text, card)
+        taken = self.house.click(who, TAKES[wish], text, card)
+        self._deliver(taken)
+        self._deliver(given)
+
+    @rule()
+    def the_operator_takes_the_buttons_away_or_brings_them_back(self) -> None:
+        self.buttons = not self.buttons
+        self.house.rules(buttons=self.buttons)
 
     @precondition(lambda self: self.quorum == 2)
     @rule(first=st.sampled_from([RAE, SAM]), how=st.sampled_from(["is no reviewer", "left"]))
@@ -214,10 +246,11 @@ class Gate(RuleBasedStateMachine):
         at_once(or_raised(self.house.delivers(self.delivered[which % len(self.delivered)]), NotYet, LookupFailed))
         assert self._rows() == before, "a repeat changed something"
 
-    def _deliver(self, told: Reaction, dies_at: str | None = None) -> None:
+    def _deliver(self, told: Word, dies_at: str | None = None) -> None:
         text = next(t for t in self.texts if told.message_ts in {m.ts for m in t.spots.values()})
         self.is_new = True
         before, was = self._rows(), self._state(text)
+        is_known = isinstance(told, Click) and self._approved_already(told, text)
         with dying_at(dies_at):
             raised = at_once(or_raised(self.house.delivers(told), NotYet, LookupFailed, Died))
         new = self._rows()[len(before) :]
@@ -230,8 +263,8 @@ class Gate(RuleBasedStateMachine):
         for row in new:
             self._may_be_written(row, told, text)
         is_silent = bool(self.house.slack.silent_about) or not text.intact
-        is_first = told.key not in self.kept
-        if told.added and committed and is_first and not is_silent and self._should_count(told, text):
+        is_first = told.key not in self.kept and not is_known
+        if not told.takes_away and committed and is_first and not is_silent and self._should_count(told, text):
             assert any(row.request_key == told.key for row in new), "what should count does not"
         if committed:
             self.kept.add(told.key)
@@ -245,22 +278,26 @@ class Gate(RuleBasedStateMachine):
         """P8, of everybody who plays here."""
         return who not in self.off and who in self.named | self.group and (who != ANN or self.solo)
 
-    def _should_count(self, told: Reaction, text: Text) -> bool:
+    def _should_count(self, told: Word, text: Text) -> bool:
+        if isinstance(told, Click) and (told.sha256 != text.answer.sha256 or not self.buttons):
+            return False
         is_open = text is self.texts[-1] and (
             self.house.now() < text.answer.made_at + LASTS or self._state(text) == "approved"
         )
         return self._may(told.person) and is_open
 
-    def _may_be_written(self, row: Verdict, told: Reaction, text: Text) -> None:
+    def _may_be_written(self, row: Verdict, told: Word, text: Text) -> None:
         assert row.answer_id == text.answer.id
         if row.via == "lapsed":
             assert not self._may(row.person) or not text.intact, "an approval was taken away without a reason"
         elif row.kind is VerdictKind.WITHDRAW:
             key = (row.person, row.evidence["message"], row.emoji)
             assert any(
-                (one.person, one.message_ts, one.emoji) == key and not one.added for one in [*self.delivered, told]
+                (one.person, one.message_ts, one.emoji) == key and one.takes_away for one in [*self.delivered, told]
             )
         else:
+            if isinstance(told, Click):
+                assert (row.via, told.sha256, self.buttons) == ("button", text.answer.sha256, True), "P7: its own text"
             assert (row.person, row.request_key) == (told.person, told.key)
             assert row.evidence["sha256"] == hashlib.sha256(text.answer.text.encode()).hexdigest(), "P7"
             assert self._may(row.person), "P8: whose word may not count has counted"
@@ -277,15 +314,41 @@ class Gate(RuleBasedStateMachine):
         gone = {
             (one.person, one.message_ts, one.emoji): one.at
             for one in sorted(self.delivered, key=lambda one: one.at)
-            if not one.added
+            if one.takes_away and not isinstance(one, Click)
         }
-        return [
+        shown = [
             row
             for row in rows
             if row.kind is kind
+            and row.via == "reaction"
             and gone.get((row.person, row.evidence["message"], str(row.emoji)), row.at - LASTS) < row.at
-            and not any(one.via == "lapsed" and one.request_key.startswith(f"lapsed/{row.seq}/") for one in rows)
+            and not _has_lapsed(row, rows)
         ]
+        pressed = [self._pressed(text, who) for who in PEOPLE]
+        return [*shown, *(row for row in pressed if row is not None and row.kind is kind)]
+
+    def _pressed(self, text: Text, who: str, until: datetime | None = None) -> Verdict | None:
+        """What somebody's last press of a button left standing."""
+        rows = [row for row in at_once(self.house.verdicts(text.answer)) if row.person == who]
+        given = [row for row in rows if row.kind is not VerdictKind.WITHDRAW]
+        takes = [one for one in self.delivered if isinstance(one, Click) and one.takes_away and one.person == who]
+        here = [one for one in takes if (one.answer_id, one.sha256) == (text.answer.id, text.answer.sha256)]
+        said: list[Verdict | Click] = [*given, *here]
+        held: Verdict | None = None
+        for one in sorted(said, key=lambda one: one.at):
+            if until is not None and one.at > until:
+                break
+            if isinstance(one, Click):
+                held = None if held is not None and held.kind is one.wish.takes else held
+            elif one.via == "button":
+                held = None if _has_lapsed(one, rows) else one
+            elif one.kind is VerdictKind.SEND_BACK and held is not None and held.kind is VerdictKind.APPROVE:
+                held = None
+        return held
+
+    def _approved_already(self, told: Click, text: Text) -> bool:
+        held = self._pressed(text, told.person, told.at)
+        return told.wish is Wish.APPROVE and held is not None and held.kind is VerdictKind.APPROVE
 
     def _state(self, text: Text) -> str:
         return at_once(self.house.state(text.answer))

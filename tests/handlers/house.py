@@ -11,10 +11,10 @@ from typing import Any
 
 from handlers.case import load_case
 from handlers.context import digest
-from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
+from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish, Word
 from handlers.ports import Place, SeenMessage
 from handlers.request import somebody_asked
-from handlers.review import somebody_reacted
+from handlers.review import somebody_clicked, somebody_reacted
 from handlers.run import run_stage
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack, StageName
@@ -187,13 +187,41 @@ class House:
             at=at or self.now.goes_on(seconds=1),
         )
 
-    async def delivers(self, reaction: Reaction) -> None:
-        await self.keeps(
-            Letter(
-                key=reaction.key, kind="reaction", line=reaction.line, body=reaction.to_json(), received_at=self.now()
-            )
-        )
-        await somebody_reacted(reaction, storage=self.storage, slack=self.slack, stack=self.stack, now=self.now)
+    def click(
+        self, person: str, wish: Wish, text: Answer, card: Message, *, at: datetime | None = None, **more: Any
+    ) -> Click:
+        self.keys += 1
+        assert card.ts is not None
+        at = at or self.now.goes_on(seconds=1)
+        said: dict[str, Any] = {
+            "key": f"click/{self.keys}",
+            "team": TEAM,
+            "channel": card.channel,
+            "message_ts": card.ts,
+            "thread_ts": card.ts,
+            "person": person,
+            "wish": wish,
+            "answer_id": text.id,
+            "sha256": text.sha256,
+            "action_ts": f"{at.timestamp():.6f}",
+            "at": at,
+        }
+        return Click(**(said | more))
+
+    async def delivers(self, word: Word) -> None:
+        kind = "click" if isinstance(word, Click) else "reaction"
+        await self.keeps(Letter(key=word.key, kind=kind, line=word.line, body=word.to_json(), received_at=self.now()))
+        tools: dict[str, Any] = {"storage": self.storage, "slack": self.slack, "stack": self.stack, "now": self.now}
+        if isinstance(word, Click):
+            await somebody_clicked(word, **tools)
+        else:
+            await somebody_reacted(word, **tools)
+
+    async def clicks(self, person: str, text: Answer, wish: Wish, **more: Any) -> Click:
+        """A button of the text's review card is pressed, as it was made for this text."""
+        click = self.click(person, wish, text, await self.message_of(text, Kind.REVIEW), **more)
+        await self.delivers(click)
+        return click
 
     async def reacts(
         self, person: str, text: Answer, emoji: str = "white_check_mark", *, to: Kind = Kind.ANSWER

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -76,9 +76,10 @@ def test_each_kind_of_person_gets_its_judgement_in_each_state(who: str, *, solo:
 
 def test_over_all_combinations_nobody_counts_who_must_not() -> None:
     names = (*TRAITS, "named", "in_group", "wrote_it")
+    facts = list(itertools.product([False, True], repeat=4))
     for flags in itertools.product([False, True], repeat=len(names)):
         is_ = dict(zip(names, flags, strict=True))
-        for solo, late, state in itertools.product([False, True], [False, True], ReviewState):
+        for (solo, late, no_buttons, already), state in itertools.product(facts, ReviewState):
             outsider = is_["is_guest"] or is_["is_external"]
             may = (
                 not (is_["is_bot"] or is_["is_deactivated"])
@@ -86,8 +87,12 @@ def test_over_all_combinations_nobody_counts_who_must_not() -> None:
                 and (is_["named"] or (is_["in_group"] and not outsider))
                 and state not in {ReviewState.SUPERSEDED, ReviewState.EXPIRED}
                 and not (late and state is ReviewState.CHANGES_REQUESTED)
+                and not (no_buttons or already)
             )
-            assert (judge(situation(state, solo=solo, late=late, **is_)) is Judgement.COUNTS) is may, (is_, solo, state)
+            seen = replace(
+                situation(state, solo=solo, late=late, **is_), no_buttons=no_buttons, approved_already=already
+            )
+            assert (judge(seen) is Judgement.COUNTS) is may, seen
 
 
 # what follows from what was said
@@ -249,6 +254,96 @@ def test_any_order_of_the_rows_gives_the_same_state_and_the_same_approvers() -> 
         assert approvers(shuffled) == approvers(rows)
         settings = {"quorum": 2, "superseded": superseded, "ends": ends, "at": 100}
         assert state(*shuffled, **settings) is state(*rows, **settings)  # type: ignore[arg-type]
+
+
+# what is said by the buttons
+
+
+def presses(person: str, kind: VerdictKind, minute: float, *, takes: VerdictKind | None = None) -> Verdict:
+    verdict = said(person, kind, minute, message="1.9", **({"takes": takes.value} if takes else {}))  # type: ignore[arg-type]
+    return replace(verdict, via="button", emoji=None, request_key=f"click/{person}/{minute}")
+
+
+def clicks(person: str, what: str, minute: float) -> Verdict:
+    match what:
+        case "press yes":
+            return presses(person, VerdictKind.APPROVE, minute)
+        case "press no":
+            return presses(person, VerdictKind.SEND_BACK, minute)
+        case "take yes":
+            return presses(person, VerdictKind.WITHDRAW, minute, takes=VerdictKind.APPROVE)
+        case "take no":
+            return presses(person, VerdictKind.WITHDRAW, minute, takes=VerdictKind.SEND_BACK)
+        case "give ❌":
+            return sends_back(person, minute)
+        case "give ✅":
+            return approves(person, minute)
+        case "take ❌":
+            return takes_back(sends_back(person, 0), minute)
+        case _:
+            return takes_back(approves(person, 0), minute)
+
+
+def one_persons_word(deeds: tuple[str, ...]) -> VerdictKind | None:
+    """An independent account: the reactions that are there, and the last word of the buttons beside them."""
+    shown, held = set[str](), ""
+    for deed in deeds:
+        how, _, what = deed.partition(" ")
+        match how, what:
+            case "press", _:
+                held = what
+            case "take", "yes" | "no":
+                held = "" if held == what else held
+            case "give", _:
+                shown.add(what)
+                held = "" if (what, held) == ("❌", "yes") else held
+            case _:
+                shown.discard(what)
+    if "❌" in shown or held == "no":
+        return VerdictKind.SEND_BACK
+    return VerdictKind.APPROVE if "✅" in shown or held == "yes" else None
+
+
+DEEDS = ("press yes", "press no", "take yes", "take no", "give ✅", "give ❌", "take ✅", "take ❌")
+
+
+def test_every_sequence_of_five_clicks_and_reactions_leaves_one_word_of_one_person() -> None:
+    for count in range(6):
+        for deeds in itertools.product(DEEDS, repeat=count):
+            rows = [clicks(RAE, deed, minute) for minute, deed in enumerate(deeds, 1)]
+            expected = one_persons_word(deeds)
+            assert standing(rows).get(RAE) is expected, deeds
+            assert (approvers(rows) == [RAE]) is (expected is VerdictKind.APPROVE), deeds
+
+
+def test_a_click_and_a_reaction_of_one_person_are_one_voice() -> None:
+    both = [
+        replace(one, evidence={**one.evidence, "quorum": 2}) for one in (approves(RAE, 1), clicks(RAE, "press yes", 2))
+    ]
+    assert state(*both, quorum=2) is ReviewState.AWAITING
+    assert approvers(both) == [RAE]
+    taken = takes_back(both[0], 3)
+    assert state(*both, taken, approves(SAM, 4, quorum=2), quorum=2) is ReviewState.APPROVED
+
+
+def test_taking_a_reaction_away_leaves_what_was_pressed() -> None:
+    pressed = clicks(RAE, "press yes", 1)
+    assert state(pressed, takes_back(approves(RAE, 0), 2)) is ReviewState.APPROVED
+    assert state(pressed, clicks(RAE, "take yes", 2)) is ReviewState.WITHDRAWN
+
+
+def test_of_two_clicks_at_one_moment_the_send_back_stands() -> None:
+    both = (clicks(RAE, "press no", 1), clicks(RAE, "press yes", 1))
+    assert state(*both) is state(*reversed(both)) is ReviewState.CHANGES_REQUESTED
+
+
+def test_a_button_that_is_switched_off_or_says_what_stands_counts_for_nobody() -> None:
+    reviewer = situation(named=True)
+    assert judge(replace(reviewer, no_buttons=True)) is Judgement.NO_BUTTONS
+    assert judge(replace(reviewer, approved_already=True)) is Judgement.APPROVED_ALREADY
+    closed = situation(ReviewState.SUPERSEDED, named=True)
+    assert judge(replace(closed, approved_already=True)) is Judgement.SUPERSEDED
+    assert judge(replace(situation(), no_buttons=True)) is Judgement.NO_BUTTONS
 
 
 def test_a_removal_at_the_same_moment_as_its_reaction_is_the_later_of_the_two() -> None:

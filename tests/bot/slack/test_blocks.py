@@ -141,11 +141,17 @@ def test_answers_pass_untouched_between_words_and_buttons() -> None:
 
 
 def test_a_button_carries_its_action_value_style_and_question() -> None:
-    button = Button(action="cancel", label="Cancel " * 20, value="r1", style="danger", confirm="Stop this run?")
+    button = Button(
+        action="cancel",
+        label="Cancel " * 20,
+        value="r1",
+        style="danger",
+        confirm=line("Stop ", Who(person="U0ANN"), "?"),
+    )
     [block] = blocks_of(Body(buttons=(button, Button(action="final", label="Final", value="a1"))), "p")
     cancel, final = block["elements"]
     assert (cancel["action_id"], cancel["value"], cancel["style"]) == ("cancel", "r1", "danger")
-    assert cancel["confirm"]["text"]["text"] == "Stop this run?"
+    assert cancel["confirm"]["text"] == {"type": "mrkdwn", "text": "Stop <@U0ANN>?", "verbatim": True}
     assert final == {
         "type": "button", "action_id": "final", "value": "a1",
         "text": {"type": "plain_text", "text": "Final", "emoji": False},
