@@ -307,7 +307,7 @@ def approved_by(
 def sent_back(answer: Answer, by: str) -> Body:
     told = (
         f": text {short(answer.sha256)}. Reply here with the reason: the next final starts at once, with it as "
-        f"its note. Or anybody may ask with `{BOT} final …`."
+        f"its note; `polish: …` or `revise: …` sends it to that stage instead. Or anybody may ask with `{BOT} final …`."
     )
     return verdict(answer, "changes_requested", "Sent back by ", Who(person=by), told)
 
