@@ -170,11 +170,15 @@ def not_handled(reference: str) -> str:
     )
 
 
-def help_text(prefix: str, *, puzzled: bool = False) -> Body:
-    """What can be asked for, and where; `puzzled` says first that what was asked for was not understood."""
+def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None) -> Body:
+    """What can be asked for, and where; `puzzled` says first that what was asked for was not understood.
+
+    `nearest` is the word that was probably meant.
+    """
     command = f"/{prefix}draft"
+    guess = f" Did you mean `{nearest}`?" if nearest else ""
     return plain(
-        *(["That names no stage and nothing else I know. Here is what I do:"] if puzzled else []),
+        *([f"That names no stage and nothing else I know.{guess} Here is what I do:"] if puzzled else []),
         line(bold("Start work in a channel: "), code(f"{command} <brief>"), " (also scout, implement, final)"),
         line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
