@@ -192,7 +192,8 @@ def _check(given: Given) -> int:
         print(finding)
     counted = {level: sum(finding.level is level for finding in findings) for level in Level}
     told = ", ".join(_count(number, level) for level, number in counted.items() if number)
-    print(one_line(f"{path}: {told or 'nothing to say'}."), file=sys.stderr)
+    page = " docs/findings.md explains each code." if findings else ""
+    print(one_line(f"{path}: {told or 'nothing to say'}.{page}"), file=sys.stderr)
     return int(counted[Level.ERROR] > 0 or (given.args.strict and counted[Level.WARNING] > 0))
 
 

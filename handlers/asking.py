@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from handlers.incoming import Verb
 from handlers.stack import StageName
@@ -37,6 +38,7 @@ _VERB_WORDS = {
     "help": Verb.HELP,
 }
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do"})
+_NEARLY = 0.75  # of the letters, in their order
 _SECOND_WORDS = {StageName.FINAL: {"owner"}, StageName.CRITIQUE: {"pass", "this"}, StageName.POLISH: {"this"}}
 
 
@@ -52,10 +54,7 @@ class Asked:
 
 def read_mention(text: str) -> Asked:
     """Read the words after the bot's name. Words that name no stage and no verb ask for help."""
-    rest = text.strip()
-    word, rest = _next_word(rest)
-    while word in _FILLERS and rest:
-        word, rest = _next_word(rest)
+    word, rest = _first_word(text)
     if word in _VERB_WORDS:
         verb = _VERB_WORDS[word]
         return Asked(verb=verb, words="" if verb is Verb.HELP else rest)
@@ -66,6 +65,21 @@ def read_mention(text: str) -> Asked:
     if second in _SECOND_WORDS.get(stage, ()):
         rest = after
     return Asked(verb=Verb.STAGE, stage=stage, revises=word == "revise", words=rest.lstrip(" \t:,–—-"))
+
+
+def nearest(text: str) -> str | None:
+    """The word that was probably meant by one that is nearly it, such as "critique" for "critqiue"."""
+    word = _first_word(text)[0]
+    found = get_close_matches(word, (*_STAGE_WORDS, *_VERB_WORDS), n=1, cutoff=_NEARLY)
+    return found[0] if found else None
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    """The first word that is no mere filling, and what comes after it."""
+    word, rest = _next_word(text.strip())
+    while word in _FILLERS and rest:
+        word, rest = _next_word(rest)
+    return word, rest
 
 
 def _next_word(text: str) -> tuple[str, str]:

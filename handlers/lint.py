@@ -34,11 +34,13 @@ CODES: Mapping[str, str] = MappingProxyType(
         "W418": "A stage's output limit leaves its model no room to read.",
         "W419": "A value of the preset was not replaced.",
         "N420": "A fallback of a final owner is less trusted than the owner.",
+        "N421": "One person keeps up more models than their work may need.",
     }
 )
 STALE_AFTER = timedelta(days=60)
 PLACEHOLDER_PERSONS = frozenset({"U0REPLACEME", "U0REPLACETOO"})
 PLACEHOLDER_ID = "replace-with-"
+_ENOUGH_FOR_ONE = 3  # models that own a stage, where one person asks and approves
 _FAST_STAGES = (StageName.SCOUT, StageName.DRAFT)
 
 Remarks = Iterator[Remark]
@@ -142,6 +144,17 @@ def _gate_nobody_passes(stack: Stack) -> Remarks:
             "name a second one, or set solo = true if they work alone."
         )
         yield Remark(code="N409", at=("review", "reviewers"), sentence=sentence)
+
+
+def _heavy_for_one(stack: Stack) -> Remarks:
+    people, owners = may_approve(stack), {assigned_model(stack, stage) for stage in StageName}
+    alone = stack.review.solo and len(people) == 1 and not any(map(is_group, people))
+    if alone and len(owners) > _ENOUGH_FOR_ONE:
+        sentence = (
+            f"{len(owners)} models for one person who approves their own work: two, one fast and one trusted, "
+            "may do the same with less to look after."
+        )
+        yield Remark(code="N421", at=("models",), sentence=sentence)
 
 
 def _reminders(stack: Stack) -> Remarks:
@@ -256,6 +269,7 @@ _LOOKS: tuple[Callable[[Stack], Remarks], ...] = (
     _critic,
     _owner_without_gate,
     _gate_nobody_passes,
+    _heavy_for_one,
     _reminders,
     _fallbacks,
     _wider_channels,

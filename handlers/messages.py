@@ -171,11 +171,15 @@ def not_handled(reference: str) -> str:
     )
 
 
-def help_text(prefix: str, *, puzzled: bool = False) -> Body:
-    """What can be asked for, and where; `puzzled` says first that what was asked for was not understood."""
+def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None) -> Body:
+    """What can be asked for, and where; `puzzled` says first that what was asked for was not understood.
+
+    `nearest` is the word that was probably meant.
+    """
     command = f"/{prefix}draft"
+    guess = f" Did you mean `{nearest}`?" if nearest else ""
     return plain(
-        *(["That names no stage and nothing else I know. Here is what I do:"] if puzzled else []),
+        *([f"That names no stage and nothing else I know.{guess} Here is what I do:"] if puzzled else []),
         line(bold("Start work in a channel: "), code(f"{command} <brief>"), " (also scout, implement, final)"),
         line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
@@ -318,7 +322,7 @@ def approved_by(
 def sent_back(answer: Answer, by: str) -> Body:
     told = (
         f": text {short(answer.sha256)}. Reply here with the reason: the next final starts at once, with it as "
-        f"its note. Or anybody may ask with `{BOT} final …`."
+        f"its note; `polish: …` or `revise: …` sends it to that stage instead. Or anybody may ask with `{BOT} final …`."
     )
     return verdict(answer, "changes_requested", "Sent back by ", Who(person=by), told)
 

@@ -68,7 +68,7 @@ async def somebody_asked(
     async with storage.transaction() as saved:
         if await saved.inbox.handled(request.key, at=now(), outcome=f"run {opening.run.id}", body=forget_url(request)):
             await put_in_line(opening, saved, ahead=len(await saved.runs.open_of_work(opening.work.id)), now=now)
-            if request.entrance is Entrance.SEND_BACK and request.target_id:
+            if request.entrance is Entrance.SEND_BACK and request.target_id and not opening.refusal:
                 await saved.reviews.want_reason(request.target_id, None)
     crashpoint("cp04")
 

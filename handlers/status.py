@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 
 from handlers import messages
+from handlers.asking import nearest
 from handlers.case import load_case
 from handlers.context import Manifest, details
 from handlers.errors import Refusal
@@ -81,4 +82,4 @@ def _what_it_saw(answer: Answer, run: Run, manifest: Manifest) -> Body:
 
 def help_for(request: Request, stack: Stack) -> Body:
     """What can be asked for; for the person who asked, alone."""
-    return messages.help_text(stack.commands.prefix, puzzled=bool(request.words))
+    return messages.help_text(stack.commands.prefix, puzzled=bool(request.words), nearest=nearest(request.words))

@@ -96,7 +96,7 @@ def test_check_exits_0_on_a_sound_stack(stack: Path, capsys: pytest.CaptureFixtu
     code, out, err = ran(capsys, "check")
     assert code == 0
     assert re.fullmatch(r"stack\.toml:1: N405 [^\n]+\n", out)
-    assert err == "stack.toml: 1 note.\n"
+    assert err == "stack.toml: 1 note. docs/findings.md explains each code.\n"
 
 
 def test_check_exits_1_on_errors_and_prints_them_all(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +105,7 @@ def test_check_exits_1_on_errors_and_prints_them_all(stack: Path, capsys: pytest
     assert code == 1
     assert [line.split(" ")[1] for line in out.splitlines()] == ["E101", "E102", "E204"]
     assert all(re.fullmatch(rf"{re.escape(str(stack))}:\d+: [EWN]\d{{3}} .+\.", line) for line in out.splitlines())
-    assert err == f"{stack}: 3 errors.\n"
+    assert err == f"{stack}: 3 errors. docs/findings.md explains each code.\n"
 
 
 def test_check_exits_0_with_warnings_and_strict_makes_it_1(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:

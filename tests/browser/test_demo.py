@@ -222,12 +222,12 @@ async def test_a_reviewers_home_shows_what_waits_and_leads_there(visitor: Visito
     await visitor.starts("/final Tell the children why the quoll sleeps at noon")
     await visitor.answered("final")
     await visitor.review()
+    root = await visitor.thread.locator(".message").first.get_attribute("data-ts")
     await visitor.becomes("rae")
     await visitor.page.locator(".sidebar").get_by_role("button", name="Home").click()
     home = visitor.page.get_by_role("main", name="Home")
     await expect(home).to_contain_text("Waiting for you", timeout=60_000)
-    await expect(home).to_contain_text("final for")
-    await home.get_by_role("link", name="Open").last.click()
+    await home.locator(f'a[href*="thread_ts={root}"]').click(timeout=60_000)
     await expect(visitor.thread).to_contain_text("why the quoll sleeps at noon")
 
 

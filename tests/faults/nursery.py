@@ -52,7 +52,8 @@ class Life:
 
     def send_signal(self, number: signal.Signals) -> None:
         if self.returncode is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended, its code is being written
+                os.kill(self.pid, number)
 
     async def ended(self, seconds: float = 60.0) -> int:
         """Its exit code, once it has one."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.asking import Asked, read_mention
+from handlers.asking import Asked, nearest, read_mention
 from handlers.incoming import Verb
 from handlers.stack import StageName
 
@@ -78,3 +78,21 @@ def test_a_note_keeps_every_character_but_the_blanks_and_marks_around_it(name: S
 @given(st.text())
 def test_no_text_is_too_odd_to_be_read(text: str) -> None:
     assert read_mention(text).verb in set(Verb)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("critqiue be harsh", "critique"),
+        ("please finl", "final"),
+        ("Satus?", "status"),
+        ("implment it", "implement"),
+        ("nonsense", None),
+        ("make me a sandwich", None),
+        ("", None),
+        ("…", None),
+        ("final", "final"),
+    ],
+)
+def test_a_slip_of_the_keyboard_is_recognised(typed: str, meant: str | None) -> None:
+    assert nearest(typed) == meant

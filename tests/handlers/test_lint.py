@@ -92,6 +92,16 @@ PLANTED: list[tuple[dict[str, Any], str, tuple[str | int, ...], str]] = [
         ("review", "expire_after"),
         "expire",
     ),
+    (
+        {
+            "models": {**GOOD["models"], "fox": a_model(trust=3), "elk": a_model(trust=4)},
+            "stages": {"draft": {"model": "fox"}, "critique": {"model": "elk"}},
+            "review": {"reviewers": ["U0OBELIX"], "solo": True},
+        },
+        "N421",
+        ("models",),
+        "4 models for one person",
+    ),
     ({"review": {"reviewers": ["U0OBELIX"]}}, "N409", ("review", "reviewers"), "U0OBELIX is the only reviewer"),
     (
         {

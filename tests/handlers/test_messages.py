@@ -211,7 +211,7 @@ def test_verdicts() -> None:
             "Approved by @U0RAE and @U0SAM: text 8c1f04be, 14:32 UTC. Ledger 5d02c9aa41e7.",
             "Approved by @U0ANN: text 8c1f04be, 14:32 UTC. Solo mode: approved by who asked for it. Ledger 5d02c9aa41e7.",
             "@U0SAM withdrew the send-back. Approved by @U0RAE: text 8c1f04be, 14:32 UTC. Ledger 5d02c9aa41e7.",
-            "Sent back by @U0SAM: text 8c1f04be. Reply here with the reason: the next final starts at once, with it as its note. Or anybody may ask with `@Countersign final …`.",
+            "Sent back by @U0SAM: text 8c1f04be. Reply here with the reason: the next final starts at once, with it as its note; `polish: …` or `revise: …` sends it to that stage instead. Or anybody may ask with `@Countersign final …`.",
             "@U0RAE withdrew the approval. Waiting for a reviewer again.",
             "@U0RAE withdrew the approval.",
             "@U0SAM withdrew the send-back. Waiting for a reviewer again.",

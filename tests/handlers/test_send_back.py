@@ -6,6 +6,7 @@ import pytest
 
 from handlers.errors import Refusal
 from storage.records import Answer
+from tests.fakes import a_model, a_stack
 from tests.handlers.house import ANN, RAE, SAM, STAN, House
 
 
@@ -25,6 +26,55 @@ async def test_the_reason_is_handed_to_the_next_final(house: House, sent_back: A
     assert "Name the date." in prompt
     assert "The cage is open." in prompt
     assert await house.state(sent_back) == "superseded"
+
+
+@pytest.mark.parametrize(
+    ("words", "stage", "note"),
+    [
+        ("polish: Shorter.\nAnd kinder.", "polish", "Shorter.\nAnd kinder."),
+        (" Revise : Begin with the date", "draft", "Begin with the date"),
+        ("`critique:` what would a keeper say?", "critique", "what would a keeper say?"),
+        ("Final: name the date", "final", "name the date"),
+        ("Polish it: shorter", "final", "Polish it: shorter"),
+        ("Note: the date is wrong", "final", "Note: the date is wrong"),
+    ],
+)
+async def test_the_reason_goes_to_the_stage_it_names(
+    house: House, sent_back: Answer, words: str, stage: str, note: str
+) -> None:
+    await house.says_why(SAM, sent_back, words)
+    *_, run = await house.runs()
+    assert (run.stage, run.note, run.entrance, run.target_id) == (stage, note, "send_back", sent_back.id)
+    assert run.revises == (stage == "draft")
+    await house.runs_all()
+    assert "The cage is open." in house.models.asked[-1][1].user
+    *_, run = await house.runs()
+    assert run.state == "answered"
+
+
+async def test_who_sent_it_to_polish_may_approve_the_final_made_of_it(house: House, sent_back: Answer) -> None:
+    await house.says_why(SAM, sent_back, "polish: shorter")
+    await house.runs_all()
+    *_, polish = await house.runs()
+    text = await house.answer_of(polish)
+    run = await house.asks("final", work=await house.work(text.work_id), person=STAN, target_id=text.id)
+    await house.runs_all()
+    newer = await house.answer_of(run)
+    await house.reacts(SAM, newer)
+    assert await house.state(newer) == "approved"
+
+
+async def test_a_stage_that_cannot_be_had_leaves_the_wish_for_a_reason(house: House, sent_back: Answer) -> None:
+    models = {"quick": a_model(jurisdiction="us"), "careful": a_model(id="careful-1", trust=5, jurisdiction="eu")}
+    house.stack = a_stack(
+        models=models, stages={"polish": {"model": "quick"}}, channels={"default": {"jurisdictions": ["eu"]}}
+    )
+    await house.says_why(SAM, sent_back, "polish: shorter")
+    *_, run = await house.runs()
+    assert (run.stage, run.state) == ("polish", "refused")
+    await house.says_why(SAM, sent_back, "shorter")
+    *_, run = await house.runs()
+    assert (run.stage, run.state, run.note) == ("final", "queued", "shorter")
 
 
 async def test_who_sent_it_back_may_approve_the_next_version_and_who_asked_first_may_not(

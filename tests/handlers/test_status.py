@@ -71,6 +71,8 @@ async def test_there_is_no_status_where_there_is_no_work(house: House) -> None:
 async def test_help_says_first_when_it_did_not_understand(house: House) -> None:
     assert words_of(help_for(house.request(None), house.stack)).startswith("Start work in a channel")
     assert words_of(help_for(house.request(None, "nonsense"), house.stack)).startswith("That names no stage")
+    told = words_of(help_for(house.request(None, "critqiue it"), house.stack))
+    assert "Did you mean `critique`? Here is what I do:" in told.partition("\n")[0]
 
 
 async def test_cancel_stops_what_runs_and_what_waits_and_says_who_did_it(house: House) -> None:
