@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from handlers.context import digest
+from handlers.context import digest, seen_digest
 from storage.database import Saved
 from storage.evidence import Evidence
 from storage.ledger import canonical
@@ -18,7 +18,7 @@ _GIVEN = tuple(kind.value for kind in VerdictKind)
 async def disagreements(saved: Saved) -> AsyncIterator[str]:
     """Each thing that does not fit, in a sentence. The chain itself is another matter: see `storage.chain`."""
     evidence = Evidence(saved.connection)
-    for look in (_texts, _verdicts, _entries_without_a_verdict):
+    for look in (_texts, _answered, _verdicts, _posted, _entries_without_a_verdict):
         async for sentence in look(evidence):
             yield sentence
 
@@ -32,6 +32,37 @@ async def _texts(evidence: Evidence) -> AsyncIterator[str]:
         told = _read(body).get("sha256")
         if told is not None and told != is_now:
             yield f"Entry {seq} ({what}) is about another text than answer {answer_id} holds now."
+
+
+async def _answered(evidence: Evidence) -> AsyncIterator[str]:
+    """Who answered, by which stack, what they saw and what they noted is what the ledger says of it.
+
+    An entry from before all of it was written down is held to what it says.
+    """
+    async for row in evidence.answered("answered"):
+        said, run = _read(row.body), f"the run behind answer {row.answer_id}"
+        kept = {
+            "model": (row.model, f"{run} names another model"),
+            "served": (row.served_id, f"{run} names another served model"),
+            "stack": ((row.route or {}).get("stack"), f"{run} names another stack"),
+            "route": (digest(canonical(row.route or {})), f"{run} was routed otherwise"),
+            "context": (_seen(row), f"{run} saw something else"),
+            "notes": (None if row.notes is None else digest(row.notes), f"answer {row.answer_id} has other notes"),
+        }
+        for name, (value, what) in kept.items():
+            if name in said and said[name] != value:
+                yield f"Entry {row.seq} (answered) says otherwise: {what}."
+
+
+def _seen(row: Any) -> str | None:
+    return None if row.system is None else seen_digest(row.system, row.prompt, row.manifest)
+
+
+async def _posted(evidence: Evidence) -> AsyncIterator[str]:
+    """An approval is of the messages that are remembered as posted."""
+    async for seq, answer_id, said, parts in evidence.posted(VerdictKind.APPROVE):
+        if "parts" in said and said["parts"] != [{"ts": ts, "sha256": sha256} for ts, sha256 in parts]:
+            yield f"The messages of answer {answer_id} are not those that verdict {seq} approved."
 
 
 async def _verdicts(evidence: Evidence) -> AsyncIterator[str]:

@@ -9,12 +9,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from handlers.errors import Refusal
 from handlers.stack import StageName
 from handlers.stages import REVISE, STAGES, Reads, Stage
+from storage.ledger import canonical
 
 _MARKER = re.compile(r"[A-Za-z0-9-]{8,64}")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -188,6 +190,11 @@ def instructions_digest(stage: Stage, extra_instructions: str = "") -> str:
 def digest(text: str) -> str:
     """Sha256 of the text in UTF-8, as hex; lone surrogates count as themselves instead of failing."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def seen_digest(system: str, prompt: str, manifest: Mapping[str, Any]) -> str:
+    """Sha256 of all that a model was handed, with the list of what it was made of."""
+    return digest(canonical({"system": system, "prompt": prompt, "manifest": manifest}))
 
 
 def estimate_tokens(text: str) -> int:

@@ -251,6 +251,8 @@ def _of_review(review: Mapping[str, Any]) -> Iterator[str]:
     for verdict in review["verdicts"]:
         way = f":{verdict['emoji']}:, {verdict['via']}" if verdict["emoji"] else verdict["via"]
         yield f"- {verdict['at']}: {verdict['kind']} by {verdict['person']} ({way}), entry {verdict['ledger_seq']}"
+        for part in verdict["evidence"].get("parts", []):
+            yield f"  - of message {part['ts']}, sha256 `{part['sha256']}`"
     yield ""
 
 

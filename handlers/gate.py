@@ -9,7 +9,7 @@ from handlers.case import Case, load_case
 from handlers.incoming import Click, Word, words_in
 from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, pressed, word_of, words_standing
 from handlers.ports import Clock, Slack
-from handlers.recheck import differs, lapsed, situation
+from handlers.recheck import Posted, lapsed, read_back, situation
 from handlers.stack import Stack
 from handlers.told import tell_if_nothing_shows, tell_of_another_text, tell_what_was_taken_for, tell_why
 from handlers.verdicts import LAPSED, remember
@@ -20,9 +20,9 @@ from storage.records import Verdict, VerdictKind
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Checked:
-    """What came of looking again: what is wrong with the text, and whose approvals do not count any more, with why."""
+    """What came of looking again: the text as it is posted, and whose approvals do not count any more, with why."""
 
-    fault: str | None = None
+    posted: Posted = field(default_factory=Posted)
     gone: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,14 +60,15 @@ class Gate:
                 return False
             if judgement is Judgement.COUNTS:
                 judgement = judge(replace(seen, state=fresh.state(self.stack.review, self.now())))
-            outcome = checked.fault if judgement is Judgement.COUNTS and checked.fault else judgement
+            fault = checked.posted.fault
+            outcome = fault if judgement is Judgement.COUNTS and fault else judgement
             if not await saved.inbox.handled(self.word.key, at=self.now(), outcome=outcome):
                 return True
             if outcome is Judgement.COUNTS:
                 gone = [*await self._already_taken_away(given, fresh, saved), *self._lapses(checked, fresh)]
-                await self._remember([given, *gone], fresh, saved)
+                await self._remember([_bound(given, checked), *gone], fresh, saved)
             else:
-                await tell_why(self.word, judgement, checked.fault, fresh, saved, self.stack, now=self.now)
+                await tell_why(self.word, judgement, fault, fresh, saved, self.stack, now=self.now)
             crashpoint("cp22")
         crashpoint("cp24")
         return True
@@ -116,14 +117,15 @@ class Gate:
         approves, becomes = verdict.kind is VerdictKind.APPROVE, after.state(self.stack.review, self.now())
         if becomes is not ReviewState.APPROVED and not approves:
             return _Checked()
-        fault = await differs(case, storage=self.storage, slack=self.slack, now=self.now)
-        if fault:  # nobody's approval is of what stands there now
-            return _Checked(fault=fault, gone={} if approves else dict.fromkeys(approvers(after.said), fault))
+        posted = await read_back(case, storage=self.storage, slack=self.slack, now=self.now)
+        if posted.fault:  # nobody's approval is of what stands there now
+            gone = {} if approves else dict.fromkeys(approvers(after.said), posted.fault)
+            return _Checked(posted=posted, gone=gone)
         if becomes is not ReviewState.APPROVED:
-            return _Checked()
+            return _Checked(posted=posted)
         judged = self.word.person if approves else None  # who takes something away was not judged
-        gone = await lapsed(after, self.now(), besides=judged, slack=self.slack, stack=self.stack)
-        return _Checked(gone={person: str(why) for person, why in gone.items()})
+        left = await lapsed(after, self.now(), besides=judged, slack=self.slack, stack=self.stack)
+        return _Checked(posted=posted, gone={person: str(why) for person, why in left.items()})
 
     def _given(self, kind: VerdictKind, case: Case, seen: Situation) -> Verdict:
         rules = self.stack.review
@@ -180,6 +182,13 @@ def _verdict(word: Word, kind: VerdictKind, case: Case, more: dict[str, Any]) ->
         evidence={**word.evidence, **more},
         at=word.at,
     )
+
+
+def _bound(given: Verdict, checked: _Checked) -> Verdict:
+    """An approval with the messages that were read back for it."""
+    if given.kind is not VerdictKind.APPROVE:
+        return given
+    return replace(given, evidence={**given.evidence, **checked.posted.evidence})
 
 
 def _takes_something(word: Word, removal: Verdict, case: Case) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from handlers import messages
 from handlers.case import Case, may_decide
@@ -59,8 +61,26 @@ async def lapsed(case: Case, now: datetime, *, besides: str | None, slack: Slack
     return gone
 
 
-async def differs(case: Case, *, storage: Database, slack: Slack, now: Clock) -> str | None:
-    """Read the posted text back. What keeps an approval from counting, in one sentence; None when all is as posted.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Posted:
+    """A text as it stands in its thread.
+
+    Attributes:
+        fault: what keeps an approval of it from counting, in one sentence; None when all is as it was posted.
+        parts: its messages in their order, each with its ts and the sha256 of what Slack returned of it.
+    """
+
+    fault: str | None = None
+    parts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """As an approval keeps it."""
+        return {"parts": [{"ts": ts, "sha256": sha256} for ts, sha256 in self.parts]}
+
+
+async def read_back(case: Case, *, storage: Database, slack: Slack, now: Clock) -> Posted:
+    """Look at the posted text in its thread, part by part.
 
     Raises:
         NotYet: a part of it is still on its way to Slack, or was posted just now and may not be shown yet.
@@ -71,7 +91,7 @@ async def differs(case: Case, *, storage: Database, slack: Slack, now: Clock) ->
     text, way = short(case.answer.sha256), f"`{messages.BOT} final` makes a new version to approve."
     parts = [part for part in owed if part.given_up is None]
     if not parts or any(not _goes_on(part, parts) for part in owed if part.given_up is not None):
-        return f"Slack did not take all of text {text}, so it cannot be approved. {way}"
+        return Posted(fault=f"Slack did not take all of text {text}, so it cannot be approved. {way}")
     if any(part.ts is None for part in parts) or case.work.thread_ts is None:
         raise NotYet
     found = await slack.messages(case.work.channel, case.work.thread_ts, [part.ts for part in parts if part.ts])
@@ -80,10 +100,11 @@ async def differs(case: Case, *, storage: Database, slack: Slack, now: Clock) ->
         if there is None and part.sent_at is not None and now() - part.sent_at < _SETTLE:
             raise NotYet
         if there is None:
-            return f"A part of text {text} is no longer in the thread, so it cannot be approved. {way}"
+            return Posted(fault=f"A part of text {text} is no longer in the thread, so it cannot be approved. {way}")
         if there.edited or there.digest != part.digest:
-            return f"Text {text} does not stand in the thread as it was posted, so it cannot be approved. {way}"
-    return None
+            told = f"Text {text} does not stand in the thread as it was posted, so it cannot be approved. {way}"
+            return Posted(fault=told)
+    return Posted(parts=tuple((seen.ts, seen.digest) for seen in (found[part.ts] for part in parts if part.ts)))
 
 
 def _goes_on(lost: Message, parts: list[Message]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from handlers import messages
 from handlers.answers import CriticVerdict, Decision, Deliverable, number, read_answer, taken_up
 from handlers.changes import changes
-from handlers.context import Context, digest, estimate_tokens, sentence
+from handlers.context import Context, digest, estimate_tokens, seen_digest, sentence
 from handlers.errors import ModelFailed
 from handlers.figures import count, short
 from handlers.material import critiques_of, target_of, title
@@ -25,6 +26,7 @@ from handlers.sources import addresses_in
 from handlers.stack import Gate, Model, Stack, StageName
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
+from storage.ledger import canonical
 from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
 
 Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]
@@ -322,5 +324,8 @@ def _entry(made: Made, answer: Answer, at: datetime) -> Entry:
             "model": made.got.key,
             "served": made.got.answer.served_id,
             "stack": made.route.stack_digest,
+            "route": digest(canonical(made.route.to_json())),
+            "context": seen_digest(made.context.system, made.context.user, json.loads(made.context.manifest.to_json())),
+            "notes": digest(answer.notes),
         },
     )

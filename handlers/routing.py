@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from handlers.stack import Gate, Model, Posture, Priority, Stack, StageName
 
@@ -90,6 +91,19 @@ class Route:
     priority: tuple[Priority, ...]
     reason: str
     stack_digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As a run keeps it."""
+        return {
+            "model": self.model,
+            "fallbacks": list(self.fallbacks),
+            "posture": self.posture,
+            "boundary": self.boundary,
+            "gate": self.gate,
+            "priority": list(self.priority),
+            "reason": self.reason,
+            "stack": self.stack_digest,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from handlers import messages
 from handlers.context import Context, Item, compose, sentence
@@ -128,7 +128,7 @@ def prepare(
 async def _remember(run: Run, decided: Route, context: Context, *, storage: Database, now: Clock) -> None:
     """Remember what is about to be asked. Raises NotOurs: who lost the run overwrites nothing and asks nobody."""
     async with storage.transaction(alone=False) as saved:
-        if not await saved.runs.note_facts(run, route=_route_json(decided), model=decided.model):
+        if not await saved.runs.note_facts(run, route=decided.to_json(), model=decided.model):
             raise NotOurs
         await saved.runs.keep_context(
             StoredContext(
@@ -141,19 +141,6 @@ async def _remember(run: Run, decided: Route, context: Context, *, storage: Data
         )
         crashpoint("cp13")
     crashpoint("cp07")
-
-
-def _route_json(decided: Route) -> dict[str, Any]:
-    return {
-        "model": decided.model,
-        "fallbacks": list(decided.fallbacks),
-        "posture": decided.posture,
-        "boundary": decided.boundary,
-        "gate": decided.gate,
-        "priority": list(decided.priority),
-        "reason": decided.reason,
-        "stack": decided.stack_digest,
-    }
 
 
 class _beating:  # noqa: N801  reads as a phrase where it is used

@@ -1,18 +1,19 @@
-"""What an audit lays side by side: texts with their digests, verdicts with their entries, row by row."""
+"""What an audit lays side by side: texts, verdicts, runs and posted parts with what the ledger says of them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import Verdict, VerdictKind
+from storage.records import Kind, Verdict, VerdictKind
 from storage.rows import record
 
 _answers, _ledger, _verdicts = tables.answers, tables.ledger, tables.verdicts
+_runs, _contexts, _outbox = tables.runs, tables.contexts, tables.outbox
 _ENTRY = tuple(_ledger.c[name].label(f"entry_{name}") for name in ("seq", "who", "what", "answer_id", "body"))
 
 
@@ -33,6 +34,45 @@ class Evidence:
         joined = about.outerjoin_from(_ledger, _answers, _answers.c.id == _ledger.c.answer_id)
         async for row in await self._connection.stream(joined.where(_ledger.c.answer_id.is_not(None))):
             yield row.seq, row.answer_id, row.what, row.body, row.sha256
+
+    async def answered(self, what: str) -> AsyncIterator[Any]:
+        """Number, answer and body of each such entry, with what is kept of its run; None where that is gone.
+
+        The columns: seq, answer_id, body; model, served_id, route; system, prompt, manifest; notes.
+        """
+        kept = (_runs.c.model, _runs.c.served_id, _runs.c.route)
+        seen = (_contexts.c.system, _contexts.c.prompt, _contexts.c.manifest)
+        found = (
+            select(_ledger.c.seq, _ledger.c.answer_id, _ledger.c.body, *kept, *seen, _answers.c.notes)
+            .outerjoin_from(_ledger, _runs, _runs.c.id == _ledger.c.run_id)
+            .outerjoin(_contexts, _contexts.c.run_id == _ledger.c.run_id)
+            .outerjoin(_answers, _answers.c.id == _ledger.c.answer_id)
+            .where(_ledger.c.what == what)
+        )
+        async for row in await self._connection.stream(found.order_by(_ledger.c.seq)):
+            yield row
+
+    async def posted(self, kind: str) -> AsyncIterator[tuple[int, str, dict[str, Any], list[tuple[str, str]]]]:
+        """Number, answer and evidence of each such verdict, with ts and digest of its answer's messages, in order."""
+        is_part = and_(
+            _outbox.c.answer_id == _verdicts.c.answer_id, _outbox.c.kind == Kind.ANSWER, _outbox.c.given_up.is_(None)
+        )
+        found = (
+            select(_verdicts.c.seq, _verdicts.c.answer_id, _verdicts.c.evidence, _outbox.c.ts, _outbox.c.digest)
+            .outerjoin_from(_verdicts, _outbox, is_part)
+            .where(_verdicts.c.kind == kind)
+            .order_by(_verdicts.c.seq, _outbox.c.seq)
+        )
+        last: tuple[int, str, dict[str, Any], list[tuple[str, str]]] | None = None
+        async for row in await self._connection.stream(found):
+            if last is None or last[0] != row.seq:
+                if last is not None:
+                    yield last
+                last = (row.seq, row.answer_id, row.evidence, [])
+            if row.ts is not None:
+                last[3].append((row.ts, row.digest))
+        if last is not None:
+            yield last
 
     async def verdicts(self) -> AsyncIterator[tuple[Verdict, Any | None]]:
         """Every verdict, and its entry's number, who, what, answer and body; None where there is no such entry."""

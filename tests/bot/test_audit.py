@@ -113,6 +113,20 @@ TAMPERS = {
     "two entries changed over": "UPDATE ledger SET seq = CASE seq WHEN 3 THEN 4000 ELSE 3 END WHERE seq IN (3, 4)",
     "an entry at the end": "INSERT INTO ledger (seq, team, at, who, what, body, previous, hash) "
     "SELECT 9999, team, at, 'U0EVE', 'approve', body, hash, 'forged' FROM ledger ORDER BY seq DESC LIMIT 1",
+    "which model answered": "UPDATE runs SET model = 'other' WHERE stage = 'final'",
+    "which model served": "UPDATE runs SET served_id = 'other' WHERE stage = 'final'",
+    "the stack's digest": "UPDATE runs SET route = json_set(route, '$.stack', 'ab') WHERE stage = 'final'",
+    "the reason of a route": "UPDATE runs SET route = json_set(route, '$.reason', 'ab') WHERE stage = 'final'",
+    "a run that is gone": "DELETE FROM runs WHERE seq = 1",
+    "what a model saw": "UPDATE contexts SET prompt = prompt || ' '",
+    "a context that is gone": "DELETE FROM contexts",
+    "the owner's notes": "UPDATE answers SET notes = 'All is well.' WHERE stage = 'final'",
+    "where a part stands": "UPDATE outbox SET ts = '17.1' WHERE kind = 'answer' AND answer_id = (SELECT answer_id "
+    "FROM verdicts WHERE kind = 'approve' LIMIT 1)",
+    "what Slack has of a part": "UPDATE outbox SET digest = 'ab' WHERE kind = 'answer' AND answer_id = (SELECT "
+    "answer_id FROM verdicts WHERE kind = 'approve' LIMIT 1)",
+    "a part that is gone": "DELETE FROM outbox WHERE kind = 'answer'",
+    "a part more": "UPDATE outbox SET kind = 'answer' WHERE kind = 'review'",
     "the form of a time": "UPDATE ledger SET at = replace(at, ' ', 'T') WHERE seq = 2",
 }
 
@@ -126,9 +140,13 @@ async def test_a_tamper_is_found(history: Path, statement: str) -> None:
 
 _GUARDED = {
     "ledger": ("team", "at", "who", "what", "body", "previous", "hash", "work_id", "run_id", "answer_id"),
-    "answers": ("text", "sha256"),
+    "answers": ("text", "sha256", "notes"),
     "verdicts": ("person", "kind", "emoji", "via", "at", "evidence", "answer_id"),
+    "runs": ("model", "route"),
+    "contexts": ("system", "prompt", "manifest"),
+    "outbox": ("ts", "digest", "answer_id"),
 }
+_ONLY = {"outbox": "AND kind = 'answer' AND answer_id IN (SELECT answer_id FROM verdicts WHERE kind = 'approve')"}
 
 
 async def test_any_byte_changed_at_random_is_found(history: Path) -> None:
@@ -141,7 +159,8 @@ async def test_any_byte_changed_at_random_is_found(history: Path) -> None:
         column = dice.choice(_GUARDED[table])
         with closing(sqlite3.connect(":memory:")) as database:
             database.deserialize(original)
-            rows = database.execute(f"SELECT rowid, {column} FROM {table} WHERE {column} IS NOT NULL").fetchall()
+            where = f"{column} IS NOT NULL AND {column} <> '' {_ONLY.get(table, '')}"
+            rows = database.execute(f"SELECT rowid, {column} FROM {table} WHERE {where}").fetchall()
             rowid, value = dice.choice(rows)
             database.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (_other(value, dice), rowid))
             database.commit()

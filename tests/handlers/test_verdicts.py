@@ -212,7 +212,8 @@ async def test_the_entry_of_a_verdict_tells_what_was_seen(house: House, text: An
     await house.reacts(RAE, text)
     await house.unreacts(RAE, text)
     given, taken = await house.verdicts(text)
-    place = (await house.message_of(text)).ts
+    part = await house.message_of(text)
+    place = part.ts
     assert given.evidence == {
         "message": place,
         "event": given.request_key,
@@ -221,6 +222,7 @@ async def test_the_entry_of_a_verdict_tells_what_was_seen(house: House, text: An
         "named": True,
         "in_group": False,
         "solo": False,
+        "parts": [{"ts": place, "sha256": part.digest}],
     }
     assert taken.evidence == {"message": place, "event": taken.request_key}
     assert (await house.outcome(given.request_key), await house.outcome(taken.request_key)) == ("counts", "withdraw")
