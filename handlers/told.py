@@ -9,7 +9,7 @@ from handlers.case import Case, card_of, may_decide
 from handlers.context import digest
 from handlers.figures import short
 from handlers.incoming import Click, Word
-from handlers.judge import Judgement, ReviewState, standing
+from handlers.judge import Judgement, ReviewState, approvers, standing
 from handlers.ports import Clock
 from handlers.request import owed
 from handlers.stack import Stack
@@ -46,7 +46,8 @@ async def tell_if_nothing_shows(click: Click, was: Case, case: Case, saved: Save
     """A click that counts and changes no word on the card is answered to whoever pressed."""
     at = now()
     before, after = was.state(stack.review, at), case.state(stack.review, at)
-    if before is after and card_of(was, before, stack).lines == card_of(case, after, stack).lines:
+    are_the_same = set(approvers(was.said)) == set(approvers(case.said))  # the card may name them in another order
+    if before is after and (are_the_same or card_of(was, before, stack).lines == card_of(case, after, stack).lines):
         await _tell(click, "kept", [_kept(click, case, after)], case, saved, now=now)
 
 

@@ -54,6 +54,8 @@ async def everything_a_person_can_do(us: Team) -> None:
     await us.reacts("x", text)
     await us.person("rae").replies(root, "Say where he lives now")
     await us.quiet()
+    for button in ("approve", "withdraw", "send_back", "take_back"):
+        await us.clicks(button, us.last(root, "review"), person="sam")
     await us.reacts(CHECK, us.last(root, "review"))
 
 
