@@ -20,7 +20,7 @@ from handlers.errors import Refusal
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
 from handlers.ports import Clock, LookupFailed, NewId, Slack
 from handlers.request import forget_url, owed, somebody_asked
-from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted
+from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack
 from handlers.status import help_for, somebody_wants_context, somebody_wants_status
@@ -39,6 +39,7 @@ _NOT_YET_TRIES = 22
 _BROKEN_TRIES = 3
 _SLACK_MAY_BE_SILENT = timedelta(minutes=15)
 """A request that Slack keeps from being judged is answered after this; a reaction or a click goes on waiting."""
+_A_WAIT_IS_TOLD = timedelta(seconds=60)
 _LONGEST_WAIT = 60.0
 _CLOCKS_DIFFER = timedelta(seconds=5)
 
@@ -148,10 +149,7 @@ async def _settle(letter: Letter, tools: Tools) -> Handled:
     except NotYet:
         return await _not_yet(said, letter, tools)
     except LookupFailed as failed:
-        log.warning("slack does not say; trying again", cause=str(failed), tries=letter.tries)
-        if isinstance(said, Request) and tools.now() - letter.received_at > _SLACK_MAY_BE_SILENT:
-            return await _refuse(said, messages.SLACK_SILENT, tools)
-        return await _put_off(letter, "slack never said", None, tools)
+        return await _wait_for_slack(letter, said, failed, tools)
     except Displaced:
         raise  # no fault of the letter's: somebody else handles it
     except Exception as problem:
@@ -170,6 +168,17 @@ async def _not_yet(said: Said, letter: Letter, tools: Tools) -> Handled:
     if isinstance(said, Click) and letter.tries >= _NOT_YET_TRIES:
         return await _refuse(said, UNKNOWN_TEXT, tools)
     return await _put_off(letter, "not ours", _NOT_YET_TRIES, tools)
+
+
+async def _wait_for_slack(letter: Letter, said: Said, failed: LookupFailed, tools: Tools) -> Handled:
+    """Ask again later, for as long as it takes; whoever waits hears of it."""
+    log.warning("slack does not say; trying again", cause=str(failed), tries=letter.tries)
+    waited = tools.now() - letter.received_at
+    if isinstance(said, Request) and waited > _SLACK_MAY_BE_SILENT:
+        return await _refuse(said, messages.SLACK_SILENT, tools)
+    if isinstance(said, Reaction | Click) and waited > _A_WAIT_IS_TOLD:
+        await tell_who_waits(said, storage=tools.storage, now=tools.now)
+    return await _put_off(letter, "slack never said", None, tools)
 
 
 def _read(letter: Letter) -> Said | None:

@@ -6,16 +6,17 @@ from handlers import messages
 from handlers.case import Case, load_case
 from handlers.errors import Refusal
 from handlers.gate import Gate
-from handlers.incoming import Click, Reaction
+from handlers.incoming import Click, Reaction, Word
 from handlers.ports import Clock, Slack
 from handlers.recheck import NotYet
 from handlers.repair import Told, told_already
 from handlers.stack import ReviewRules, Stack
+from handlers.told import tell_of_the_wait
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Kind, Message, VerdictKind
 
-__all__ = ["UNKNOWN_TEXT", "NotYet", "meaning", "somebody_clicked", "somebody_reacted"]
+__all__ = ["UNKNOWN_TEXT", "NotYet", "meaning", "somebody_clicked", "somebody_reacted", "tell_who_waits"]
 
 UNKNOWN_TEXT = (
     "I cannot find the text of this card in the thread, so your click changed nothing. "
@@ -83,6 +84,14 @@ async def somebody_clicked(click: Click, *, storage: Database, slack: Slack, sta
             done = await gate.give(kind, case)
         else:
             done = await gate.take_away(case)
+
+
+async def tell_who_waits(word: Word, *, storage: Database, now: Clock) -> None:
+    """Slack does not say what must be known: whoever gave or took back their word hears once that it waits."""
+    async with storage.transaction() as saved:
+        case = await _case_behind(await saved.outbox.posted_as(word.channel, word.message_ts), saved)
+        if case is not None:
+            await tell_of_the_wait(word, case, saved, now=now)
 
 
 async def is_old_news(reaction: Reaction, *, storage: Database, now: Clock) -> bool:

@@ -77,6 +77,16 @@ async def tell_of_another_text(click: Click, case: Case, saved: Saved, *, now: C
     await _tell(click, "another", [spoken], case, saved, now=now)
 
 
+async def tell_of_the_wait(word: Word, case: Case, saved: Saved, *, now: Clock) -> None:
+    """Slack keeps back what the word depends on."""
+    text = short(case.answer.sha256)
+    spoken = (
+        f"Slack does not tell me at present who may decide about text {text}, or how it stands here, so what you did "
+        "does not count yet. I go on asking: nothing is lost, and you need not do it again."
+    )
+    await _tell(word, "silence", [spoken], case, saved, now=now)
+
+
 async def _tell(word: Word, reason: str, spoken: Spoken, case: Case, saved: Saved, *, now: Clock) -> None:
     """A reaction is answered once for each reason; each click is, for whoever presses waits for an answer."""
     run = await saved.runs.get(case.review.run_id)

@@ -255,6 +255,26 @@ async def test_what_slack_does_not_say_is_asked_again_for_as_long_as_it_takes(de
     assert (await desk.handles(letter) or "").startswith("run ")
 
 
+@pytest.mark.parametrize("about", ["person", "messages"])
+async def test_a_reaction_that_slack_keeps_waiting_is_told_so_once_after_a_minute(desk: Desk, about: str) -> None:
+    house = desk.house
+    text = await house.final()
+    house.slack.silent_about = {about}
+    letter = await desk.keeps(house.reaction(RAE, "white_check_mark", await house.message_of(text)))
+    house.now.goes_on(seconds=59)
+    assert await desk.handles(letter) is None
+    assert await house.told(RAE, text.work_id) == []
+    for _ in range(3):
+        house.now.goes_on(seconds=2)
+        assert await desk.handles(letter) is None
+    (told,) = await house.told(RAE, text.work_id)
+    assert told.startswith("Slack does not tell me at present who may decide about text")
+    assert await house.state(text) == "awaiting"
+    house.slack.silent_about = set()
+    assert await desk.handles(letter) == "counts"
+    assert await house.state(text) == "approved"
+
+
 async def test_what_breaks_is_tried_three_times_and_then_told_with_a_reference(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, logged: list[Any]
 ) -> None:
