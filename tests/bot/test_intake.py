@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 from bot import intake
 from bot.intake import Intake, Tools, handle
 from handlers.errors import Refusal
-from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
+from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish
 from handlers.ports import LookupFailed, Place
 from handlers.request import somebody_asked
-from handlers.review import NotYet
+from handlers.review import UNKNOWN_TEXT, NotYet
 from storage.errands import Subject
 from storage.records import Kind, Letter, Run
 from tests.fakes import until
@@ -67,7 +67,7 @@ class Desk:
             while await self.house.outcome(letter.key) is None:  # noqa: ASYNC110  the database tells nobody
                 await asyncio.sleep(0.005)
 
-    async def keeps(self, said: Request | Reaction | Reason, line: str | None = None) -> Letter:
+    async def keeps(self, said: Request | Reaction | Click | Reason, line: str | None = None) -> Letter:
         kind = type(said).__name__.lower()
         letter = Letter(
             key=said.key, kind=kind, line=line or said.key, body=said.to_json(), received_at=self.house.now()
@@ -239,6 +239,16 @@ async def test_a_reaction_on_an_unknown_message_is_put_off_for_a_quarter_of_an_h
         waits.append((due - desk.house.now()).total_seconds())
     assert waits == [0.25, 0.5, 1, 2, 4, 8, 16, 32, *[60] * 14]
     assert await desk.handles(letter) == "not ours"
+
+
+async def test_whoever_clicks_on_a_card_nobody_knows_is_answered_in_the_end(desk: Desk) -> None:
+    text = await desk.house.final()
+    card = await desk.house.message_of(text, Kind.REVIEW)
+    letter = await desk.keeps(desk.house.click(RAE, Wish.APPROVE, text, replace(card, ts="60.6")))
+    for _ in range(22):
+        assert await desk.handles(letter) is None
+    assert await desk.handles(letter) == f"refused: {UNKNOWN_TEXT}"
+    assert desk.told == [(RAE, UNKNOWN_TEXT, None)]
 
 
 async def test_what_slack_does_not_say_is_asked_again_for_as_long_as_it_takes(desk: Desk) -> None:

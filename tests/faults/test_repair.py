@@ -284,6 +284,38 @@ async def test_an_approval_taken_back_meanwhile_is_withdrawn_and_can_be_given_ag
         assert states(us, root) == ["approved", "withdrawn", "approved"]
 
 
+@pytest.mark.usefixtures("both_databases")
+async def test_what_was_said_by_a_button_stands_although_no_reaction_shows_it(house: House) -> None:
+    async with house.life() as us:
+        root = await us.starts("final", BRIEF)
+        await us.clicks("approve", us.last(root, "review"), person="rae")
+        await sweep(us)
+        assert (await verdicts(us), states(us, root)) == (["U0RAE approve"], ["approved"])
+        await us.reacts(CHECK, us.last(root, "review"), person="rae")
+    async with house.away():
+        await us.person("rae").unreacts(CHECK, us.last(root, "review"))
+    async with house.life() as us:
+        await sweep(us)
+        assert await verdicts(us) == ["U0RAE approve", "U0RAE approve", "U0RAE withdraw"]
+        assert states(us, root) == ["approved"], "only the reaction is gone"
+        await us.clicks("withdraw", us.last(root, "review"), person="rae")
+        assert states(us, root) == ["approved", "withdrawn"]
+
+
+@pytest.mark.parametrize("in_words", [True, False], ids=["a reason", "none"])
+async def test_a_reason_for_a_click_is_found_again_too(house: House, *, in_words: bool) -> None:
+    async with house.life() as us:
+        root = await us.starts("final", BRIEF)
+        await sweep(us)
+        await us.clicks("send_back", us.last(root, "review"), person="rae")
+    async with house.away():
+        if in_words:
+            await us.person("rae").replies(root, "Say who made the crown")
+    async with house.life() as us:
+        await sweep(us)
+        assert stages(us, root) == ["final"] * (1 + in_words)
+
+
 async def test_a_reaction_given_and_taken_back_meanwhile_never_was(house: House) -> None:
     async with house.life() as us:
         root = await us.starts("final", BRIEF)

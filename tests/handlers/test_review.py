@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.incoming import Reaction
+from handlers.incoming import Reaction, Wish
 from handlers.judge import Judgement
 from handlers.ports import LookupFailed
 from handlers.review import NotYet, meaning
@@ -688,3 +688,57 @@ async def test_the_review_card_shows_each_state(house: House, text: Answer) -> N
 def test_every_judgement_is_told_or_meant_to_be_silent() -> None:
     silent = {Judgement.NOBODY, Judgement.COUNTS}
     assert len(set(Judgement) - silent) == 7
+
+
+# the buttons
+
+
+async def test_of_what_somebody_presses_the_last_word_stands_and_nobody_is_asked_why_any_more(house: House) -> None:
+    house.rules(quorum=2)
+    text = await house.final()
+    await house.clicks(RAE, text, Wish.SEND_BACK)
+    await house.clicks(RAE, text, Wish.APPROVE)
+    assert [state for state, _ in await house.verdicts_said(text.work_id)] == ["changes_requested", "awaiting"]
+    assert "withdrew the send-back" in (await house.verdicts_said(text.work_id))[-1][1]
+    await house.says_why(RAE, text, "I like it now")
+    assert len(await house.answers(text.work_id)) == 1
+    await house.clicks(RAE, text, Wish.SEND_BACK)
+    await house.clicks(RAE, text, Wish.TAKE_BACK)
+    await house.clicks(SAM, text, Wish.APPROVE)
+    assert await house.state(text) == "awaiting", "the send-back has taken the approval away"
+
+
+async def test_a_reaction_that_sends_back_takes_the_persons_click_away_for_good(house: House) -> None:
+    text = await house.final()
+    await house.clicks(RAE, text, Wish.APPROVE)
+    await house.reacts(RAE, text, CROSS)
+    await house.unreacts(RAE, text, CROSS)
+    assert await house.state(text) == "withdrawn"
+
+
+async def test_a_click_that_shows_nowhere_is_answered(house: House) -> None:
+    text = await house.final()
+    await house.clicks(SAM, text, Wish.SEND_BACK)
+    await house.clicks(RAE, text, Wish.APPROVE)
+    await house.clicks(RAE, text, Wish.SEND_BACK)
+    await house.clicks(RAE, text, Wish.TAKE_BACK)
+    named = text.sha256[:8]
+    assert await house.told(RAE, text.work_id) == [
+        f"Your approval of text {named} is kept. It does not count while a send-back stands.",
+        f"Text {named} was sent back before. Your send-back stands beside that, until you take it back.",
+        f"Your send-back of text {named} by the button is taken back.",
+    ]
+
+
+async def test_an_approval_by_a_click_lapses_like_any_other(house: House) -> None:
+    house.rules(quorum=2)
+    text = await house.final()
+    await house.clicks(RAE, text, Wish.APPROVE)
+    house.slack.knows(RAE, is_deactivated=True)
+    await house.clicks(SAM, text, Wish.APPROVE)
+    assert await house.state(text) == "awaiting"
+    assert [(one.person, one.kind, one.via) for one in await house.verdicts(text)] == [
+        (RAE, "approve", "button"),
+        (SAM, "approve", "button"),
+        (RAE, "withdraw", "lapsed"),
+    ]

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from bot.slack.door import Door, moment
 from handlers.errors import Refusal
-from handlers.incoming import Entrance, Reaction, Reason, Request, Verb
+from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish
 from handlers.stack import StageName
 from storage.records import Letter
 from tests.bot.slack.payloads import GONE, Payload, click, command, delivery, mention, reaction, reply, submission, vary
@@ -219,6 +219,32 @@ def test_a_button_asks_about_its_answer(action: str, verb: Verb, stage: str | No
 def test_a_click_finds_its_place_in_whatever_part_says_it(changes: Payload, channel: str, thread: str) -> None:
     request = asked(click(**changes))
     assert (request.team, request.channel, request.thread_ts) == ("T0PLAY", channel, thread)
+
+
+PRESSED = {"type": "button", "value": "a-cage/5f1c", "action_ts": "1790000001.000500", "block_id": "b"}
+
+
+@pytest.mark.parametrize("wish", Wish)
+def test_a_button_of_a_review_card_is_who_what_and_about_which_text(wish: Wish) -> None:
+    body = click(actions=[{**PRESSED, "action_id": wish.value}])
+    letter = one(body)
+    assert (letter.kind, letter.line) == ("click", "reaction/C0LAUNCH/1790000000.000200")
+    found = Click.from_json(letter.body)
+    assert (found.person, found.wish, found.answer_id, found.sha256) == ("U0ANN", wish, "a-cage", "5f1c")
+    assert (found.at, found.thread_ts) == (moment("1790000001.000500"), "1790000000.000100")
+    assert one(body).key == letter.key, "delivered again it is the same click"
+    again = click(actions=[{**PRESSED, "action_id": wish.value, "action_ts": "1790000002.000500"}])
+    assert one(again).key != letter.key
+
+
+@pytest.mark.parametrize("changes", [{"value": ""}, {"value": None}, {"action_ts": None}, {"action_ts": "soon"}])
+def test_a_click_that_does_not_say_what_about_or_when_is_none(changes: Payload) -> None:
+    assert a_door().letters(click(actions=[{**PRESSED, "action_id": "approve", **changes}])) == []
+
+
+def test_a_click_that_names_no_digest_is_about_no_text_there_is() -> None:
+    found = Click.from_json(one(click("approve")).body)
+    assert (found.answer_id, found.sha256) == ("a-cage", "")
 
 
 def test_the_modal_brings_a_note_and_a_brief() -> None:

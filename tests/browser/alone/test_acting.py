@@ -35,15 +35,18 @@ async def test_reactions_are_given_and_taken_back_from_the_toolbar_the_picker_an
 
 
 async def test_a_button_with_a_question_is_pressed_only_after_the_answer(page: Page, stub: PageStub) -> None:
-    texts = {"title": "Approve?", "text": "Your name goes on it.", "confirm": "Approve", "deny": "Not now"}
-    plain = {name: {"type": "plain_text", "text": text} for name, text in texts.items()}
+    texts = {"title": "Approve?", "confirm": "Approve", "deny": "Not now"}
+    plain: Json = {name: {"type": "plain_text", "text": text} for name, text in texts.items()}
+    plain["text"] = {"type": "mrkdwn", "text": f"You approve `8c1f04be3d21`, which <@{ANN}> asked for."}
     approve = {"type": "button", "action_id": "approve", "value": "a1", "text": plain["confirm"], "confirm": plain}
     review = stub.says(
         "review", "w", blocks=[words("Waiting"), {"type": "actions", "block_id": "b", "elements": [approve]}]
     )
     await page.goto(address(stub, person=RAE))
     await message(page, review).get_by_role("button", name="Approve").click()
-    await page.get_by_role("dialog", name="Approve?").get_by_role("button", name="Not now").click()
+    dialog = page.get_by_role("dialog", name="Approve?")
+    await expect(dialog).to_contain_text("You approve 8c1f04be3d21, which @Ann asked for.")
+    await dialog.get_by_role("button", name="Not now").click()
     await expect(page.get_by_role("dialog")).to_have_count(0)
     assert stub.did("click") == []
     await message(page, review).get_by_role("button", name="Approve").click()
