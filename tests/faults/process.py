@@ -132,6 +132,13 @@ class Host:
             code = await self._ends(name, signal.SIGKILL)
             assert code == -signal.SIGKILL, code
 
+    async def lose_power(self) -> None:
+        """All of them end, with their machine; some may have ended by themselves, for it takes their database along."""
+        for life in self.lives.values():
+            life.send_signal(signal.SIGKILL)
+        for name in tuple(self.lives):
+            await self._ends(name, None)
+
     async def terminate(self, *names: str) -> float:
         """SIGTERM, to all by default; the seconds it took to end.
 

@@ -222,13 +222,15 @@ async def test_of_several_processes_one_may_die_at_this_point(
         died = [await _one_dies(us)]
         if way is Way.LOSS:
             await _power_fails(us, durable)
+            if point == ANYBODYS:  # the others have only just begun, and without a database nobody does
+                await us.lose_power()
         if again:
             us.doom(f"{ANY}:1:one")
-            _begin_a_web(us, died)
+            _begin_again(us, died)
             died.append(await _one_dies(us))
             us.begin_missing()
         us.doom()
-        _begin_a_web(us, died)
+        _begin_again(us, died)
         await acting
         await us.quiet()
         check(us, people)
@@ -244,8 +246,11 @@ async def _one_dies(us: Host) -> str:
     return name
 
 
-def _begin_a_web(us: Host, died: Sequence[str]) -> None:
-    if "web" in died and "web" not in us.lives:
+def _begin_again(us: Host, died: Sequence[str]) -> None:
+    """A web that died; and everybody, if nobody lives."""
+    if not us.lives:
+        us.begin_missing()
+    elif "web" in died and "web" not in us.lives:
         us.begin("web")
 
 
