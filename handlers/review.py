@@ -39,11 +39,10 @@ async def somebody_reacted(reaction: Reaction, *, storage: Database, slack: Slac
         NotYet: the message may be one of ours that Slack has not confirmed.
         LookupFailed: Slack does not say what must be known; the reaction waits, it never counts by default.
     """
-    crashpoint("cp21")
+    gate = _taken_up(reaction, storage=storage, slack=slack, stack=stack, now=now)
     if await is_old_news(reaction, storage=storage, now=now):
         return
     kind = meaning(reaction.emoji, stack.review)
-    gate = Gate(word=reaction, storage=storage, slack=slack, stack=stack, now=now)
     done = False
     while not done:  # a verdict that somebody else gave between our look and our commit makes us look again
         async with storage.reading() as saved:
@@ -67,8 +66,7 @@ async def somebody_clicked(click: Click, *, storage: Database, slack: Slack, sta
         LookupFailed: Slack does not say what must be known; the click waits, it never counts by default.
         Refusal: there is no such text under review.
     """
-    crashpoint("cp21")
-    gate = Gate(word=click, storage=storage, slack=slack, stack=stack, now=now)
+    gate = _taken_up(click, storage=storage, slack=slack, stack=stack, now=now)
     done = False
     while not done:
         async with storage.reading() as saved:
@@ -92,6 +90,11 @@ async def tell_who_waits(word: Word, *, storage: Database, now: Clock) -> None:
         case = await _case_behind(await saved.outbox.posted_as(word.channel, word.message_ts), saved)
         if case is not None:
             await tell_of_the_wait(word, case, saved, now=now)
+
+
+def _taken_up(word: Word, *, storage: Database, slack: Slack, stack: Stack, now: Clock) -> Gate:
+    crashpoint("cp21")
+    return Gate(word=word, storage=storage, slack=slack, stack=stack, now=now)
 
 
 async def is_old_news(reaction: Reaction, *, storage: Database, now: Clock) -> bool:

@@ -140,14 +140,34 @@ class Gate(RuleBasedStateMachine):
         wish=st.sampled_from([Wish.APPROVE, *Wish]),
         newest=st.booleans(),
         is_its_own=st.sampled_from([True, True, True, False]),
+        there_are_buttons=st.sampled_from([True, True, False]),
         tell=st.booleans(),
     )
-    def presses_a_button(self, who: str, wish: Wish, *, newest: bool, is_its_own: bool, tell: bool) -> None:
+    def presses_a_button(
+        self, who: str, wish: Wish, *, newest: bool, is_its_own: bool, there_are_buttons: bool, tell: bool
+    ) -> None:
         text = self.texts[-1 if newest else 0]
-        sha256 = text.answer.sha256 if is_its_own else "0" * 64
-        self.pending.append(self.house.click(who, wish, text.answer, text.spots[Kind.REVIEW], sha256=sha256))
+        self.pending.append(self._presses(who, wish, text, is_its_own=is_its_own, there_are_buttons=there_are_buttons))
         if tell:
             self._deliver(self.pending.pop())
+
+    @rule(
+        who=st.sampled_from([RAE, SAM]),
+        wish=st.sampled_from(Wish),
+        odd=st.sampled_from(["", "", "the buttons are switched off", "it was made for another text"]),
+    )
+    def a_reviewer_presses_a_button_and_that_is_told(self, who: str, wish: Wish, odd: str) -> None:
+        is_its_own = odd != "it was made for another text"
+        there_are_buttons = odd != "the buttons are switched off"
+        self._deliver(
+            self._presses(who, wish, self.texts[-1], is_its_own=is_its_own, there_are_buttons=there_are_buttons)
+        )
+
+    def _presses(self, who: str, wish: Wish, text: Text, *, is_its_own: bool, there_are_buttons: bool) -> Click:
+        self.buttons = there_are_buttons
+        self.house.rules(buttons=self.buttons)
+        sha256 = text.answer.sha256 if is_its_own else "0" * 64
+        return self.house.click(who, wish, text.answer, text.spots[Kind.REVIEW], sha256=sha256)
 
     @rule(who=st.sampled_from(PEOPLE), wish=st.sampled_from([Wish.APPROVE, Wish.SEND_BACK]))
     def presses_and_takes_it_back_and_that_is_told_first(self, who: str, wish: Wish) -> None:
@@ -156,11 +176,6 @@ class Gate(RuleBasedStateMachine):
         taken = self.house.click(who, TAKES[wish], text, card)
         self._deliver(taken)
         self._deliver(given)
-
-    @rule()
-    def the_operator_takes_the_buttons_away_or_brings_them_back(self) -> None:
-        self.buttons = not self.buttons
-        self.house.rules(buttons=self.buttons)
 
     @precondition(lambda self: self.quorum == 2)
     @rule(first=st.sampled_from([RAE, SAM]), how=st.sampled_from(["is no reviewer", "left"]))

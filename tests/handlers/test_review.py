@@ -701,7 +701,7 @@ async def test_of_what_somebody_presses_the_last_word_stands_and_nobody_is_asked
     assert [state for state, _ in await house.verdicts_said(text.work_id)] == ["changes_requested", "awaiting"]
     assert "withdrew the send-back" in (await house.verdicts_said(text.work_id))[-1][1]
     await house.says_why(RAE, text, "I like it now")
-    assert len(await house.answers(text.work_id)) == 1
+    assert len(await house.runs(text.work_id)) == 1
     await house.clicks(RAE, text, Wish.SEND_BACK)
     await house.clicks(RAE, text, Wish.TAKE_BACK)
     await house.clicks(SAM, text, Wish.APPROVE)
@@ -721,11 +721,13 @@ async def test_a_click_that_shows_nowhere_is_answered(house: House) -> None:
     await house.clicks(SAM, text, Wish.SEND_BACK)
     await house.clicks(RAE, text, Wish.APPROVE)
     await house.clicks(RAE, text, Wish.SEND_BACK)
+    await house.clicks(RAE, text, Wish.WITHDRAW)
     await house.clicks(RAE, text, Wish.TAKE_BACK)
     named = text.sha256[:8]
     assert await house.told(RAE, text.work_id) == [
         f"Your approval of text {named} is kept. It does not count while a send-back stands.",
         f"Text {named} was sent back before. Your send-back stands beside that, until you take it back.",
+        f"You have not approved text {named} with its button, so there is nothing of yours to take back.",
         f"Your send-back of text {named} by the button is taken back.",
     ]
 
