@@ -124,7 +124,14 @@ class Playground:
         doors = Doors(api=self._api, response_urls=self._response_urls, bot_token=self.bot_token)
         doors.add_routes(app)
         self._page.add_routes(app)
+        if self._keeper:
+            app.on_response_prepare.append(self._keep)
         return app
+
+    async def _keep(self, _request: web.Request, _response: web.StreamResponse) -> None:
+        """Nobody hears of a change that a `kill -9` could take back."""
+        assert self._keeper is not None
+        self._keeper.settle()
 
     @property
     def url(self) -> str:

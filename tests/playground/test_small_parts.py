@@ -80,3 +80,20 @@ async def test_a_kept_workspace_continues_where_it_ended(tmp_path: Path) -> None
         await client.chat_postMessage(**post)
         assert ["'w/root' was posted twice" in sentence for sentence in slack.violations] == [True]
     assert json.loads(file.read_text())["messages"][-1]["text"] == "root"
+
+
+async def test_what_was_answered_is_kept_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is killed a moment later, as the demo may be, has lost nothing of it."""
+    monkeypatch.setattr("bot.playground.keep.DEBOUNCE_SECONDS", 3_600.0)
+    file = tmp_path / "workspace.json"
+    async with Playground(keep=file) as slack:
+        client = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
+        for text in ("one", "two"):
+            await client.chat_postMessage(
+                channel="C0LAUNCH",
+                text=text,
+                unfurl_links=False,
+                unfurl_media=False,
+                metadata={"event_type": "countersign", "event_payload": {"kind": "root", "slot": text}},
+            )
+            assert json.loads(file.read_text())["messages"][-1]["text"] == text
