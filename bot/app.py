@@ -25,6 +25,7 @@ from bot.intake import Intake, Tools
 from bot.metrics import Metrics
 from bot.models.assigned import AssignedModels
 from bot.models.shared_seats import SharedSeats
+from bot.moved_house import must_still_live_here
 from bot.parts import Parts
 from bot.queue import Alone, Embedded, perform_in_order
 from bot.readiness import Readiness
@@ -124,6 +125,7 @@ class Countersign(Parts):
         self.storage.on_ended(self.metrics.ended)
         self.storage.on_trouble(_tell_of_the_database)
         await bring_to_newest(self.storage)
+        await must_still_live_here(self.storage)
         if self._port is not None:
             self._listening = self._exit.enter_context(listen(self._port))
         self.now = SharedClock(self.storage, utc_now)

@@ -118,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     schema = command("migrate", _migrate, "bring the database to the newest schema")
     way = schema.add_mutually_exclusive_group()
     way.add_argument("--copy-from", metavar="URL", help="and all of a SQLite database to it; stop the bot first")
+    way.add_argument("--move-back", action="store_true", help="work again on a file that --copy-from was used on")
     way.add_argument("--to", metavar="REVISION", help="to this revision instead, which may be an older one")
     return whole
 
@@ -162,6 +163,8 @@ def _migrate(given: Given) -> int:
     settings = given.settings()
     if given.args.copy_from is not None:
         return _finish(_late("bot.moving", "copy_from")(settings, given.args.copy_from))
+    if given.args.move_back:
+        return _finish(_late("bot.moving", "reopen")(settings))
     if given.args.to is not None:
         return _finish(_late("bot.moving", "migrate_to")(settings, given.args.to))
     return _finish(_late("bot.process", "migrate")(settings))

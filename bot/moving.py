@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.clock import utc_now
 from bot.distributed import Distributed
+from bot.moved_house import move_back, moved_in, moved_out
 from bot.queue import Alone
 from bot.settings import Settings, SettingsError, async_database_url
 from handlers.errors import Refusal
@@ -31,6 +32,8 @@ async def copy_from(settings: Settings, address: str) -> str:
         with Alone(str(path)):
             await migrate(target)
             moved = await copy(source, target)
+            await moved_in(target)
+            await moved_out(source, utc_now)
             await _doubt_what_was_owed(target)
     return told(moved)
 
@@ -41,6 +44,15 @@ async def _doubt_what_was_owed(target: Database) -> None:
         url=target.libpq_url, storage=target, now=utc_now, shares=lambda _: None, attends=False
     ) as courier:
         await courier.reconcile()
+
+
+async def reopen(settings: Settings) -> str:
+    """Have the bot work again on a SQLite file that was copied away; what became of it, as text."""
+    async with Database(settings.database_url.get_secret_value()) as storage:
+        with Alone(storage.url.database if storage.is_sqlite else None):
+            await migrate(storage)
+            was_away = await move_back(storage)
+    return "It goes on here from now on." if was_away else "It never went elsewhere, so nothing was changed."
 
 
 async def migrate_to(settings: Settings, revision: str) -> str:
@@ -73,4 +85,9 @@ def told(moved: Moved) -> str:
     width = max(len(name) for name in moved.counts)
     lines = [f"{name:<{width}}  {count:>9,}" for name, count in moved.counts.items()]
     lines += [f"{'ledger of ' + team}: unbroken, ends in {head[:_HEAD_DIGITS]}" for team, head in moved.heads.items()]
-    return "\n".join([*lines, "Copied and compared. Start the bot with the new address; keep the old file."])
+    return "\n".join(
+        [
+            *lines,
+            "Copied and compared. Start the bot with the new address: none starts on the old file any more.",
+        ]
+    )

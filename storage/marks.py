@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -23,6 +23,11 @@ class Marks:
         found = await self._connection.execute(select(_marks.c.at).where(_marks.c.name == name))
         at: datetime | None = found.scalar()
         return at
+
+    async def remove(self, name: str) -> bool:
+        """Forget a mark; False when there is none."""
+        done = await self._connection.execute(delete(_marks).where(_marks.c.name == name))
+        return done.rowcount == 1
 
     async def set(self, name: str, at: datetime) -> bool:
         """Move a mark on; False when it stands there or further already, so that one of many processes wins."""

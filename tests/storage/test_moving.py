@@ -18,6 +18,7 @@ from sqlalchemy import select, text
 
 from bot import distributed
 from bot.cli import main
+from bot.moved_house import must_still_live_here
 from bot.moving import copy_from
 from bot.playground.scripted import Recorded, Reply, ScriptedModels, demo_answers
 from bot.playground.server import Playground
@@ -367,6 +368,40 @@ def test_the_command_says_what_it_brought(tmp_path: Path, postgres: Server, caps
         main(["migrate", "--copy-from", f"sqlite:///{path}"], {"DATABASE_URL": "postgresql://x@/y?host=/nowhere"}) == 1
     )
     assert capsys.readouterr().err.startswith("The database cannot be used: ")
+
+
+def test_nobody_begins_on_a_history_that_went_elsewhere_until_it_is_brought_back(
+    tmp_path: Path, postgres: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, url = tmp_path / "palombia.db", postgres.url(postgres.create())
+
+    async def fill() -> None:
+        async with Database(f"sqlite+aiosqlite:///{path}") as source:
+            await migrate(source)
+            await keep(source, work(), run(), entry())
+
+    async def begins(address: str) -> str:
+        async with Database(async_database_url(address)) as storage:
+            try:
+                await must_still_live_here(storage)
+            except Refusal as refusal:
+                return refusal.sentence
+        return ""
+
+    asyncio.run(fill())
+    assert asyncio.run(begins(f"sqlite:///{path}")) == ""
+    assert main(["migrate", "--copy-from", f"sqlite:///{path}"], {"DATABASE_URL": url}) == 0
+    assert "set DATABASE_URL to that one" in asyncio.run(begins(f"sqlite:///{path}"))
+    assert asyncio.run(begins(url)) == ""
+    again = postgres.url(postgres.create())
+    assert main(["migrate", "--copy-from", f"sqlite:///{path}"], {"DATABASE_URL": again}) == 0
+    assert asyncio.run(begins(again)) == ""
+    capsys.readouterr()
+    assert main(["migrate", "--move-back"], {"DATABASE_URL": f"sqlite:///{path}"}) == 0
+    assert capsys.readouterr().out == "It goes on here from now on.\n"
+    assert asyncio.run(begins(f"sqlite:///{path}")) == ""
+    assert main(["migrate", "--move-back"], {"DATABASE_URL": f"sqlite:///{path}"}) == 0
+    assert capsys.readouterr().out == "It never went elsewhere, so nothing was changed.\n"
 
 
 async def jobs_in(url: str) -> set[str]:
