@@ -13,7 +13,7 @@ from bot.settings import Settings, SettingsError, async_database_url
 from handlers.errors import Refusal
 from storage.database import Database
 from storage.moving import Moved, copy
-from storage.schema import migrate, must_be_known, newest
+from storage.schema import is_older, migrate, must_be_known, newest, others_at, revision_of
 
 _HEAD_DIGITS = 12
 
@@ -60,6 +60,7 @@ async def migrate_to(settings: Settings, revision: str) -> str:
     must_be_known(revision)  # before a file is made
     async with Database(settings.database_url.get_secret_value()) as storage:
         with Alone(storage.url.database if storage.is_sqlite else None):
+            await _refuse_to_go_back_under_others(storage, revision)
             before, after = await migrate(storage, revision)
     if before is None or before <= after:
         return f"The schema went from {before or 'nothing'} to {after}." if before != after else f"It is {after}."
@@ -67,6 +68,17 @@ async def migrate_to(settings: Settings, revision: str) -> str:
         f"The schema went back from {before} to {after}. What only the newer one remembers is gone from the database, "
         f"and this Countersign brings it to {newest()} again when it starts: start the older one."
     )
+
+
+async def _refuse_to_go_back_under_others(storage: Database, revision: str) -> None:
+    """Whoever works on the newer schema would lose what only that remembers, and stumble at every step."""
+    async with storage.reading() as saved:
+        has, others = await revision_of(saved.connection), await others_at(saved.connection)
+    if others and is_older(revision, has):
+        raise Refusal(
+            f"{others} other connection{'s' * (others > 1)} to this database: stop web, workers and whatever else is "
+            f"connected, then go back to {revision}. Nothing was changed."
+        )
 
 
 def _source(address: str) -> str:

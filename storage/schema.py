@@ -47,6 +47,23 @@ async def revision_of(connection: AsyncConnection) -> str | None:
     return await connection.run_sync(lambda inner: MigrationContext.configure(inner).get_current_revision())
 
 
+async def others_at(connection: AsyncConnection) -> int:
+    """How many other connections this database has; a SQLite file is locked instead."""
+    if connection.dialect.name == "sqlite":
+        return 0
+    found = await connection.exec_driver_sql(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'"
+    )
+    return int(found.scalar_one())
+
+
+def is_older(revision: str, than: str | None) -> bool:
+    """Whether a known revision comes before another one."""
+    known = _known()
+    return than in known and known.index(revision) > known.index(than)
+
+
 def _known() -> list[str]:
     """The revisions this program knows, the newest first."""
     return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]

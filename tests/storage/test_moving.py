@@ -459,3 +459,20 @@ async def test_a_team_goes_on_where_it_stopped(
             await us.reacts("white_check_mark", us.last(root, "answer", stage="final"))
             assert us.last(root, "verdict").state == "approved"
             await nothing_is_wrong(slack, models, us.bot.storage)
+
+
+def test_the_schema_goes_not_back_under_others(postgres: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    environ = {"DATABASE_URL": postgres.url(postgres.create())}
+    assert main(["migrate"], environ) == 0
+
+    async def goes_back() -> int:
+        async with Database(async_database_url(environ["DATABASE_URL"])) as other, other.reading():
+            return await asyncio.to_thread(main, ["migrate", "--to", "0001"], environ)
+
+    assert asyncio.run(goes_back()) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("1 other connection to this database: stop web, workers")
+    assert main(["migrate"], environ) == 0
+    assert capsys.readouterr().out.startswith("The schema is ")
+    assert main(["migrate", "--to", "0001"], environ) == 0
+    assert capsys.readouterr().out.startswith("The schema went back from ")
