@@ -271,7 +271,8 @@ def _expected_elsewhere(problem: Exception) -> str | None:
         return str(problem)
     if kind.__module__.startswith("sqlalchemy."):
         cause = getattr(problem, "orig", None)
-        return f"The database cannot be used: {str(cause or kind.__name__).strip().splitlines()[0]}."
+        told = str(cause or kind.__name__).strip().splitlines()[0].rstrip(".")
+        return f"The database cannot be used: {told}. See that DATABASE_URL (or --database) is right and that it runs."
     return None
 
 

@@ -92,7 +92,8 @@ def home_of(one: Self, team: str, seen: Everything, stack: Stack) -> list[Sectio
     gates = [gate for gate in seen.gates if gate.spot.team == team]
     states = {gate.review.answer_id: _state(gate, rules, seen.at) for gate in gates}
     opened = [gate for gate in gates if states[gate.review.answer_id] in OPEN]
-    waiting = [_waiting(gate) for gate in opened if _may(one, gate, states[gate.review.answer_id], stack, seen.at)]
+    posted = [gate for gate in opened if gate.spot.ts]  # nobody can decide what Slack has not taken
+    waiting = [_waiting(gate) for gate in posted if _may(one, gate, states[gate.review.answer_id], stack, seen.at)]
     mine = [_running(run) for run in seen.runs if run.asked_by == me and run.spot.team == team]
     mine += [_at_gate(gate) for gate in opened if gate.review.asked_by == me]
     approved = []

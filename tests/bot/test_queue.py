@@ -323,3 +323,13 @@ async def test_a_file_is_alone_under_all_its_names_and_nobody_elses_to_read(tmp_
 def test_what_is_no_file_needs_no_lock(database: str | None) -> None:
     with Alone(database), Alone(database):
         pass
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("bot.queue.os.open", refuses)
+    wanted = r"Nothing can be written beside .*cats\.db \(Read-only file system\): see to"
+    with pytest.raises(Refusal, match=wanted), Alone(str(tmp_path / "cats.db")):
+        pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -91,6 +92,12 @@ def test_no_brief_comes_alive_or_breaks_the_view(brief: str) -> None:
 def test_a_reviewer_who_may_not_be_in_the_channel_does_not_read_its_brief_here() -> None:
     _, texts = view_of(RAE, gate(1, "The squirrel is called Spip"))
     assert "Spip" not in "".join(texts)
+
+
+def test_a_review_whose_card_is_not_in_slack_waits_for_nobody() -> None:
+    lost = gate(1)
+    _, texts = view_of(RAE, replace(lost, spot=replace(lost.spot, ts=None)))
+    assert texts[0].startswith("Nothing waits for you.")
 
 
 def test_a_guest_of_the_group_decides_nothing_unless_they_are_named() -> None:
