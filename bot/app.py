@@ -319,6 +319,7 @@ class Countersign(Parts):
             slack=self._slack_trouble,
             stack_problems=lambda: self.live.problems,
             takes_in=self.role is not Role.WORK,
+            cannot_write=lambda: self.storage.cannot_be_written,
             is_queue_away=lambda: self._courier_of_many is not None and self._courier_of_many.is_out_of_reach,
         )
 

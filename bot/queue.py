@@ -49,8 +49,8 @@ class Alone:
             self._descriptor = os.open(f"{self._database}.lock", os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as problem:
             raise Refusal(
-                f"Nothing can be written beside the database {self._database} ({problem.strerror}): see to the folder's "
-                "disk and permissions, or choose another place (DATABASE_URL or --database)."
+                f"Nothing can be written beside the database {self._database} ({problem.strerror}): see to the "
+                "folder's disk and permissions, or choose another place (DATABASE_URL or --database)."
             ) from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

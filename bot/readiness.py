@@ -26,6 +26,10 @@ _WITHOUT_DATABASE = {
     True: "What comes in is not acknowledged; Slack brings it again.",
     False: "Nothing is begun here until it answers; what is in line stays there.",
 }
+_NOT_WRITTEN = (
+    "The last change could not be written, so what came in then was not acknowledged; Slack brings it again. See to "
+    "the database's disk and the log; this goes with the next change that is written."
+)
 _QUEUE_AWAY = "The queue in the database is out of reach, so nothing is taken up here; it is tried again all the time."
 
 
@@ -60,6 +64,7 @@ class Readiness:
         slack: SlackTrouble,
         stack_problems: StackProblems = tuple,
         takes_in: bool = True,
+        cannot_write: Callable[[], bool] = lambda: False,
         is_queue_away: Callable[[], bool] = lambda: False,
         outbox_stuck: timedelta = OUTBOX_STUCK,
     ) -> None:
@@ -67,6 +72,7 @@ class Readiness:
         self._glance, self._now = glance, now
         self._slack, self._stack_problems = slack, stack_problems
         self._takes_in, self._is_queue_away = takes_in, is_queue_away
+        self._cannot_write = cannot_write
         self._outbox_stuck = outbox_stuck
 
     async def look(self) -> Health:
@@ -79,6 +85,8 @@ class Readiness:
         warnings = {}
         if seen.gauges is not None:
             warnings = waiting_too_long(seen.gauges, self._now(), outbox_stuck=self._outbox_stuck)
+            if self._cannot_write():
+                warnings["database"] = _NOT_WRITTEN
         if self._is_queue_away():
             (warnings if self._takes_in else missing)["queue"] = _QUEUE_AWAY
         if problems := self._stack_problems():

@@ -153,6 +153,11 @@ class Database:
         """Tell somebody of each run this process ended, after the commit that ended it."""
         self._followers.append(follow)
 
+    @property
+    def cannot_be_written(self) -> bool:
+        """Whether the last transaction met trouble that passes, such as a full disk."""
+        return self._watch.cannot_write
+
     def on_trouble(self, follow: Follow) -> None:
         """Tell somebody once when the database cannot be used, and with None once when it can again."""
         self._watch.follow(follow)

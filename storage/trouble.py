@@ -55,6 +55,11 @@ class Watch:
         self._troubled: set[str] = set()
         self._followers: list[Follow] = []
 
+    @property
+    def cannot_write(self) -> bool:
+        """Whether the last go at writing was troubled; what else goes well says nothing of that."""
+        return "write" in self._troubled
+
     def follow(self, follow: Follow) -> None:
         """Be told what the trouble is, and None when it is over."""
         self._followers.append(follow)

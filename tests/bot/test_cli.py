@@ -299,8 +299,10 @@ class SlackApiError(Exception):
         (SystemExit("Another process works on this database."), "Another process works on this database."),
         (
             OperationalError("(sqlite3...)\n[SQL: ...]"),
-            "The database cannot be used: unable to open database file. "
-            "See that DATABASE_URL (or --database) is right and that it runs.",
+            (
+                "The database cannot be used: unable to open database file. "
+                "See that DATABASE_URL (or --database) is right and that it runs."
+            ),
         ),
         (SlackApiError("The request failed"), "Slack refused: invalid_auth."),
         (Refusal("two\nlines \x1b[2J xoxb-rosebud-1941"), "two\\u000alines \\u001b[2J [secret]"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 
 from bot.glance import Glance
 from bot.readiness import Readiness, SlackTrouble, waiting_too_long
@@ -257,3 +259,30 @@ async def test_a_table_that_somebody_holds_is_not_waited_for_and_is_seen_again_a
             while (await look.look()).gauges is None:  # noqa: ASYNC110  the one that hung ends by itself
                 await asyncio.sleep(0)
         await look.aclose()
+
+
+async def test_what_can_be_read_and_not_written_is_warned_of(tmp_path: Path) -> None:
+    async with open_database(tmp_path, durable=False) as storage:
+        readiness = Readiness(
+            glance=Glance(storage), now=lambda: NOON, slack=nothing, cannot_write=lambda: storage.cannot_be_written
+        )
+        assert (await readiness.look()).warnings == {}
+        with pytest.raises(OperationalError):
+            async with storage.transaction():
+                raise OperationalError("", {}, full())
+        health = await readiness.look()
+        assert health.is_ready
+        assert health.warnings["database"].startswith("The last change could not be written")
+        async with storage.transaction():
+            pass
+        assert (await readiness.look()).warnings == {}
+
+
+async def nothing() -> str:
+    return ""
+
+
+def full() -> sqlite3.OperationalError:
+    problem = sqlite3.OperationalError("database or disk is full")
+    problem.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return problem
