@@ -32,6 +32,7 @@ LAST_PORT = 65_535
 _PRESETS = {path.stem: path for path in sorted((Path(__file__).parent / "presets").glob("*.toml"))}
 _FACTS = frozenset({"storage.schema.NewerSchema", "storage.schema.NoSuchSchema", "storage.moving.CannotMove"})
 """Exceptions of the storage that are sentences, by name: see _expected_elsewhere."""
+_CALLS_OFF = 5
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -241,7 +242,24 @@ def _finish(work: Awaitable[Any]) -> int:
 
 
 async def _whole(work: Awaitable[Any]) -> Any:
-    return await work
+    try:
+        return await work
+    finally:
+        await _let_go()
+
+
+async def _let_go() -> None:
+    """Call off what still runs, more than once: before Python 3.12 a cancellation may be lost."""
+    for _ in range(_CALLS_OFF):
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if not left:
+            return
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=1.0)
+    deaf = [str(task)[:200] for task in left if not task.done()]
+    if deaf:
+        _log.warning("something does not end", tasks=deaf)
 
 
 def _expected(problem: Exception) -> str | None:

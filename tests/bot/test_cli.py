@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot import cli
-from bot.cli import main, parser
+from bot.cli import _finish, main, parser
 from bot.settings import Settings
 from bot.stack_file import read_stack
 from handlers.errors import Refusal
@@ -414,3 +415,25 @@ def test_several_processes_on_a_file_are_refused(command: str, stack: Path, caps
     code, out, err = ran(capsys, command, **SLACK)
     assert (code, out) == (1, "")
     assert err.startswith(f"`{command}` is one of several processes on one PostgreSQL")
+
+
+def test_what_loses_a_cancellation_is_called_off_again() -> None:
+    """As asyncio.wait_for may, before Python 3.12: asyncio.run alone would wait for it for ever."""
+    lost: list[int] = []
+    kept = set()
+
+    async def deaf() -> None:
+        while len(lost) < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                lost.append(1)
+        await asyncio.Event().wait()
+
+    async def work() -> int:
+        kept.add(asyncio.create_task(deaf()))
+        await asyncio.sleep(0)
+        return 3
+
+    assert _finish(work()) == 3
+    assert len(lost) == 2
