@@ -39,6 +39,10 @@ class Asking:
         model = Model(wire=wire, id="houba-1", base_url=base_url or own, key_env=key_env, concurrency=concurrency)
         return Assignment(key="fast", model=model, timeout_seconds=seconds)
 
+    def no_pause_beyond(self, seconds: float) -> None:
+        """Lets no answer pause longer. Only a test of pauses wants few: a busy machine pauses too."""
+        self.models._silence = seconds
+
     async def outcome(self, assignment: Assignment) -> ModelAnswer | ModelFailed:
         self.endpoint.requests.clear()
         try:
@@ -63,6 +67,6 @@ async def asking(endpoint: ScriptedModels) -> AsyncIterator[Asking]:
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    models = AssignedModels(environment={"MARSU_KEY": CANARY}, sleep=sleep, random=lambda: 0.5, silence_seconds=0.2)
+    models = AssignedModels(environment={"MARSU_KEY": CANARY}, sleep=sleep, random=lambda: 0.5)
     yield Asking(endpoint, models, waits)
     await models.aclose()

@@ -206,10 +206,11 @@ async def test_the_time_limit_is_of_the_whole_attempt(asking: Asking) -> None:
 
 async def test_a_model_may_think_longer_than_it_may_pause(asking: Asking) -> None:
     async def answers(_: Recorded) -> Reply:
-        await asyncio.sleep(0.5)  # the models of these tests allow 0.2 s of silence between words
+        await asyncio.sleep(3)
         return Reply(text="at last")
 
     asking.endpoint.answers = answers
+    asking.no_pause_beyond(2)
 
     outcome = await asking.outcome(asking.assignment())
 

@@ -110,6 +110,8 @@ async def test_a_fault_becomes_a_whole_answer_or_one_sentence(
 ) -> None:
     asking.endpoint.answers = lambda _: Reply(text=TEXT, fault=fault)
     seconds = expected.seconds if isinstance(expected, Fails) else 60
+    if fault == Fault.HANG_MID_STREAM:
+        asking.no_pause_beyond(0.2)
 
     outcome = await asking.outcome(asking.assignment(wire, seconds=seconds))
 
