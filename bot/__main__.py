@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from bot.cli import main
+from bot.leaving import leave
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

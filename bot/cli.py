@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib
 import json
 import os
@@ -16,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from bot.leaving import run_to_the_end
 from bot.logs import learn_secrets, set_up_logging
 from bot.manifest import manifest
 from bot.one_line import one_line
@@ -32,7 +32,6 @@ LAST_PORT = 65_535
 _PRESETS = {path.stem: path for path in sorted((Path(__file__).parent / "presets").glob("*.toml"))}
 _FACTS = frozenset({"storage.schema.NewerSchema", "storage.schema.NoSuchSchema", "storage.moving.CannotMove"})
 """Exceptions of the storage that are sentences, by name: see _expected_elsewhere."""
-_CALLS_OFF = 5
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -131,6 +130,8 @@ def _port(text: str) -> int:
 
 
 def _demo(given: Given) -> int:
+    if given.args.database:
+        raise Refusal("The demo keeps its own database; `--folder DIR` says where. Leave `--database` out.")
     settings = replace(given, environ={"LOG_LEVEL": "warning"} | dict(given.environ)).settings()
     if given.args.port is None:
         given.args.port = settings.port if settings.port_is_set else DEMO_PORT
@@ -172,7 +173,7 @@ def _migrate(given: Given) -> int:
 
 
 def _verify(given: Given) -> int:
-    found: Any = asyncio.run(_whole(_late("bot.audit", "verify")(given.settings(), given.args.head)))
+    found: Any = run_to_the_end(_late("bot.audit", "verify")(given.settings(), given.args.head))
     for line in found.lines:
         print(one_line(line))
     return int(not found.is_well)
@@ -182,7 +183,7 @@ def _export(given: Given) -> int:
     exported = _late("bot.audit", "export")(
         given.settings(), given.args.work, stack_path=given.stack_path, as_json=given.args.json
     )
-    print(asyncio.run(_whole(exported)), end="")
+    print(run_to_the_end(exported), end="")
     return 0
 
 
@@ -235,31 +236,10 @@ def _late(module: str, name: str) -> Callable[..., Awaitable[Any]]:
 
 def _finish(work: Awaitable[Any]) -> int:
     """Run to the end; a text that comes back is what the command has to say, a number its exit code."""
-    said = asyncio.run(_whole(work))
+    said = run_to_the_end(work)
     for line in said.splitlines() if isinstance(said, str) else ():
         print(one_line(line))
     return said if isinstance(said, int) else 0
-
-
-async def _whole(work: Awaitable[Any]) -> Any:
-    try:
-        return await work
-    finally:
-        await _let_go()
-
-
-async def _let_go() -> None:
-    """Call off what still runs, more than once: before Python 3.12 a cancellation may be lost."""
-    for _ in range(_CALLS_OFF):
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        if not left:
-            return
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=1.0)
-    deaf = [str(task)[:200] for task in left if not task.done()]
-    if deaf:
-        _log.warning("something does not end", tasks=deaf)
 
 
 def _expected(problem: Exception) -> str | None:

@@ -220,6 +220,12 @@ def test_a_serving_command_gets_the_settings_and_the_stacks_path(
     assert settings.database_url.get_secret_value() == "sqlite+aiosqlite:///gaul.db"
 
 
+def test_the_demo_keeps_a_database_of_its_own_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = ran(capsys, "demo", "--database", "sqlite:///gaul.db")
+    assert (code, out) == (1, "")
+    assert err == "The demo keeps its own database; `--folder DIR` says where. Leave `--database` out.\n"
+
+
 @pytest.mark.parametrize("command", ["run", "web", "worker"])
 def test_the_keys_of_the_stacks_models_are_kept_out_of_the_logs(
     command: str, stack: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
