@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.settings import Settings
-from bot.slack.plain import take_permalink
+from bot.slack.plain import Pointer, take_permalink
 from bot.stack_file import StackErrors, read_stack
 from handlers.audit import disagreements
 from handlers.errors import Refusal
 from handlers.export import as_markdown, export_work
 from storage.chain import Walk, walk
 from storage.database import Database, Saved
+from storage.records import Work
 from storage.schema import newest, revision_of
 
 _DIGITS = 12
@@ -65,17 +66,21 @@ async def export(settings: Settings, named: str, *, stack_path: Path, as_json: b
         stack = None  # what was said stands in the database; only the states need the stack's quorum
     pointer, _ = take_permalink(named)
     async with _remembered(settings) as saved:
-        work = await (
-            saved.works.at(pointer.channel, pointer.thread_ts or pointer.ts)
-            if pointer
-            else saved.works.get(named.strip())
-        )
+        work = await (_linked(pointer, saved) if pointer else saved.works.get(named.strip()))
         if work is None:
             raise Refusal(
                 f"Nothing is known of the work {named.strip()[:100]!r}; give its id, or a link to its thread."
             )
         exported = await export_work(work, saved, stack=stack, now=datetime.now(UTC))
     return json.dumps(exported, indent=2, ensure_ascii=False) + "\n" if as_json else as_markdown(exported)
+
+
+async def _linked(pointer: Pointer, saved: Saved) -> Work | None:
+    """The work whose thread a link leads into: to its head, or to any of our messages in it."""
+    if work := await saved.works.at(pointer.channel, pointer.thread_ts or pointer.ts):
+        return work
+    message = await saved.outbox.posted_as(pointer.channel, pointer.ts)
+    return await saved.works.get(message.work_id) if message else None
 
 
 @asynccontextmanager

@@ -63,7 +63,15 @@ async def test_a_link_to_the_thread_names_it_too(tmp_path: Path) -> None:
     assert json.loads(await exported(path, place))["work"]["id"] == work.id
     reply = f"https://zoo.slack.com/archives/{work.channel}/p1790000000000900?thread_ts={work.thread_ts}&cid=x"
     assert json.loads(await exported(path, reply))["work"]["id"] == work.id
-    assert newer.work_id == work.id
+    (part,) = json.loads(await exported(path, work.id))["answers"][-1]["posted"]
+    bare = f"https://zoo.slack.com/archives/{work.channel}/p{part['ts'].replace('.', '')}"
+    assert json.loads(await exported(path, bare))["work"]["id"] == newer.work_id
+
+
+async def test_a_link_to_what_is_none_of_ours_is_one_sentence(tmp_path: Path) -> None:
+    path, work, _ = await lived(tmp_path)
+    with pytest.raises(Refusal, match="Nothing is known of the work"):
+        await exported(path, f"https://zoo.slack.com/archives/{work.channel}/p1790000000000900")
 
 
 async def test_as_a_document_it_has_what_a_reader_asks(tmp_path: Path) -> None:
