@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from handlers.errors import Refusal
 from handlers.ports import Clock
-from storage.database import Database
+from storage.database import Database, Saved
+from storage.moving import CannotMove
 
 _MARK = "moved to another database"
 
 
-async def moved_out(source: Database, now: Clock) -> None:
-    """What this file holds is continued elsewhere from now on."""
+@asynccontextmanager
+async def moving_out(source: Database, now: Clock) -> AsyncIterator[None]:
+    """What this file holds is continued elsewhere: said before it can be, and taken back where that was refused.
+
+    Killed or broken off in between, there is one history that a bot may begin on, or none until somebody says which:
+    a commit whose end was not heard may hold.
+    """
     async with source.transaction() as saved:
+        had_moved = await saved.marks.get(_MARK) is not None
         await saved.marks.set(_MARK, now())
+    try:
+        yield
+    except CannotMove:
+        if not had_moved:
+            await move_back(source)
+        raise
 
 
-async def moved_in(target: Database) -> None:
+async def moved_in(saved: Saved) -> None:
     """What was copied here is continued here, whatever the mark that came along says."""
-    async with target.transaction() as saved:
-        await saved.marks.remove(_MARK)
+    await saved.marks.remove(_MARK)
 
 
 async def must_still_live_here(storage: Database) -> None:
@@ -27,9 +42,9 @@ async def must_still_live_here(storage: Database) -> None:
         at = await saved.marks.get(_MARK)
     if at is not None:
         raise Refusal(
-            f"{storage.url.database} was copied to another database on {at:%Y-%m-%d at %H:%M} UTC and goes on there: "
-            "set DATABASE_URL to that one. If it is to go on here after all, and nothing runs there, "
-            "`python -m bot migrate --move-back` says so."
+            f"{storage.url.database} was given to be copied to another database on {at:%Y-%m-%d at %H:%M} UTC and "
+            "goes on there: set DATABASE_URL to that one. If the copy did not come to its end, begin it again; if it "
+            "is to go on here after all, and nothing runs there, `python -m bot migrate --move-back` says so."
         )
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from bot.clock import utc_now
 from bot.distributed import Distributed
-from bot.moved_house import move_back, moved_in, moved_out
+from bot.moved_house import move_back, moved_in, moving_out
 from bot.queue import Alone
 from bot.settings import Settings, SettingsError, async_database_url
 from handlers.errors import Refusal
 from storage.database import Database
-from storage.moving import Moved, copy
+from storage.moving import Moved, copy, must_be_readable
 from storage.schema import is_older, migrate, must_be_known, newest, others_at, revision_of
 
 _HEAD_DIGITS = 12
@@ -31,9 +31,9 @@ async def copy_from(settings: Settings, address: str) -> str:
             raise Refusal(f"There is no database at {path}.")
         with Alone(str(path)):
             await migrate(target)
-            moved = await copy(source, target)
-            await moved_in(target)
-            await moved_out(source, utc_now)
+            await must_be_readable(source)
+            async with moving_out(source, utc_now):
+                moved = await copy(source, target, arrived=moved_in)
             await _doubt_what_was_owed(target)
     return told(moved)
 

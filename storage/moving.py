@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -53,15 +53,21 @@ class _Sum:
         self.rows += len(rows)
 
 
-async def copy(source: Database, target: Database) -> Moved:
+async def _nothing_more(_: Saved) -> None:
+    pass
+
+
+async def copy(
+    source: Database, target: Database, *, arrived: Callable[[Saved], Awaitable[None]] = _nothing_more
+) -> Moved:
     """Bring everything from `source`, which is only read, to `target`, which has the newest schema and no works.
 
-    One transaction: broken off anywhere, it leaves nothing.
+    One transaction: broken off anywhere, it leaves nothing. `arrived` does its part at the end of it.
 
     Raises:
         CannotMove: the source has another schema or a ledger that was changed, or the target is in use.
     """
-    await _refuse_what_cannot_be_read(source)
+    await must_be_readable(source)
     async with source.reading() as old:
         heads = await _heads(old)
         async with target.transaction() as new:
@@ -70,10 +76,12 @@ async def copy(source: Database, target: Database) -> Moved:
             if await _heads(new) != heads:
                 raise CannotMove("A chain of the ledger arrived with another end. Nothing was kept; copy again.")
             await _set_sequences(new)
+            await arrived(new)
     return Moved(counts=counts, heads=heads)
 
 
-async def _refuse_what_cannot_be_read(source: Database) -> None:
+async def must_be_readable(source: Database) -> None:
+    """Raises CannotMove unless it is a database of ours with the newest schema."""
     try:
         async with source.reading() as old:
             await _refuse_another_schema(old)

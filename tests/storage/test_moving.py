@@ -404,6 +404,38 @@ def test_nobody_begins_on_a_history_that_went_elsewhere_until_it_is_brought_back
     assert capsys.readouterr().out == "It never went elsewhere, so nothing was changed.\n"
 
 
+async def test_killed_between_the_two_commits_neither_history_is_begun_on_twice(
+    source: Database, target: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    async def dies(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr("bot.moving.copy", dies)
+    with pytest.raises(Killed):
+        await copy_from(settings_of(target), f"sqlite:///{path}")
+    with pytest.raises(Refusal, match="If the copy did not come to its end, begin it again"):
+        await must_still_live_here(source)
+    monkeypatch.undo()
+    monkeypatch.setattr("bot.moving._doubt_what_was_owed", dies)
+    with pytest.raises(Killed):
+        await copy_from(settings_of(target), f"sqlite:///{path}")
+    await must_still_live_here(target)
+    with pytest.raises(Refusal, match="set DATABASE_URL to that one"):
+        await must_still_live_here(source)
+
+
+async def test_a_copy_that_was_refused_leaves_the_bot_where_it_lives(
+    source: Database, target: Database, path: Path
+) -> None:
+    await keep(target, work())
+    with pytest.raises(CannotMove, match="in use"):
+        await copy_from(settings_of(target), f"sqlite:///{path}")
+    await must_still_live_here(source)
+
+
 async def jobs_in(url: str) -> set[str]:
     """What is in line, and whether with a doubt."""
     async with Database(url) as target, target.reading() as saved:
