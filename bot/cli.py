@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,12 @@ class Given:
     def stack_path(self) -> Path:
         return Path(self.args.stack or self.environ.get("STACK_FILE", "").strip() or "stack.toml")
 
-    def settings(self) -> Settings:
-        """The environment, and logs set up by it; SettingsError if it cannot be used."""
-        settings = read_settings(self.environ)
+    def settings(self, *, log_level: str = "info") -> Settings:
+        """The environment, and logs set up by it; SettingsError if it cannot be used.
+
+        `log_level`: where the environment names none. What answers and ends logs no more than warnings.
+        """
+        settings = read_settings({"LOG_LEVEL": log_level} | dict(self.environ))
         if self.args.database:
             settings = settings.with_database(self.args.database)
         set_up_logging(settings)
@@ -132,7 +135,7 @@ def _port(text: str) -> int:
 def _demo(given: Given) -> int:
     if given.args.database:
         raise Refusal("The demo keeps its own database; `--folder DIR` says where. Leave `--database` out.")
-    settings = replace(given, environ={"LOG_LEVEL": "warning"} | dict(given.environ)).settings()
+    settings = given.settings(log_level="warning")
     if given.args.port is None:
         given.args.port = settings.port if settings.port_is_set else DEMO_PORT
     return _finish(_late("bot.playground.demo", "demo")(settings, given.args))
@@ -162,7 +165,7 @@ def _serve(given: Given, name: str) -> int:
 
 
 def _migrate(given: Given) -> int:
-    settings = given.settings()
+    settings = given.settings(log_level="warning")
     if given.args.copy_from is not None:
         return _finish(_late("bot.moving", "copy_from")(settings, given.args.copy_from))
     if given.args.move_back:
@@ -173,7 +176,7 @@ def _migrate(given: Given) -> int:
 
 
 def _verify(given: Given) -> int:
-    found: Any = run_to_the_end(_late("bot.audit", "verify")(given.settings(), given.args.head))
+    found: Any = run_to_the_end(_late("bot.audit", "verify")(given.settings(log_level="warning"), given.args.head))
     for line in found.lines:
         print(one_line(line))
     return int(not found.is_well)
@@ -181,7 +184,7 @@ def _verify(given: Given) -> int:
 
 def _export(given: Given) -> int:
     exported = _late("bot.audit", "export")(
-        given.settings(), given.args.work, stack_path=given.stack_path, as_json=given.args.json
+        given.settings(log_level="warning"), given.args.work, stack_path=given.stack_path, as_json=given.args.json
     )
     print(run_to_the_end(exported), end="")
     return 0

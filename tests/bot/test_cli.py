@@ -284,6 +284,25 @@ def test_migrate_prints_what_it_did(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert ran(capsys, "migrate") == (0, "The schema is 0007.\n", "")
 
 
+@pytest.mark.parametrize(
+    ("argv", "environ", "level"),
+    [
+        (["migrate"], {}, "warning"),
+        (["migrate", "--copy-from", "sqlite:///gaul.db"], {}, "warning"),
+        (["migrate"], {"LOG_LEVEL": "debug"}, "debug"),
+        (["run"], SLACK, "info"),
+    ],
+)
+def test_a_command_that_answers_and_ends_logs_no_more_than_warnings(
+    argv: list[str], environ: dict[str, str], level: str, stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels: list[str] = []
+    monkeypatch.setattr(cli, "set_up_logging", lambda settings: levels.append(settings.log_level))
+    dispatched(monkeypatch)
+    assert main(argv, environ) == 0
+    assert levels == [level]
+
+
 class OperationalError(Exception):
     """Stands for SQLAlchemy's, whose text is long and repeats the statement."""
 
