@@ -25,6 +25,8 @@ from storage.records import Answer, Run, RunState, StoredContext, Work
 
 STATUS_AFTER, FIRST_BEAT, NEXT_BEATS = 0.5, 2.0, 5.0
 """Seconds: nobody needs to be told that a moment's work is under way, and what is owed goes first."""
+MOST_BEGINNINGS = 30
+"""One that ends its process each time is not paid for without an end; deployments break none off so often."""
 _SERVED_LIMIT = 200  # the column's
 
 
@@ -58,6 +60,7 @@ async def run_stage(
         answers = await saved.answers.of_work(run.work_id)
     assert work is not None
     try:
+        _refuse_for_ever(run)
         decided = decide(run, work, stack)
         async with _beating(run, work, decided, heartbeats=heartbeats) as beat:
             readings = await read_sources(run, work, sources=sources)
@@ -84,6 +87,16 @@ async def run_stage(
             of_sources=told,
         )
         await deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id)
+
+
+def _refuse_for_ever(run: Run) -> None:
+    """Raises ModelFailed when the run was begun so often that it seems to be what ends the process."""
+    if run.epoch > MOST_BEGINNINGS:
+        raise ModelFailed(
+            f"This run was begun {MOST_BEGINNINGS} times, and each time the bot ended before it did. Ask whoever runs "
+            f"the bot to look at its log; `{messages.BOT} again` tries once more.",
+            code="gave_up",
+        )
 
 
 def decide(run: Run, work: Work, stack: Stack) -> Route:

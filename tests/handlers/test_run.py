@@ -320,6 +320,28 @@ async def test_a_run_begun_again_after_a_crash_ends_as_if_nothing_had_happened(h
     assert [one.kind for one in await house.said(run.work_id)] == [Kind.ROOT, Kind.CARD, Kind.ANSWER]
 
 
+async def test_a_run_that_ends_its_process_each_time_is_given_up_before_it_costs_without_an_end(house: House) -> None:
+    run = await begun(house)
+    for nth in range(running.MOST_BEGINNINGS):
+        house.models.scripts["quick"] = [MemoryError()]
+        with pytest.raises(MemoryError):
+            await house.runs_one(run)
+        assert len(house.models.asked) == nth + 1
+        async with house.storage.transaction() as saved:
+            await saved.runs.back_in_line()
+            again = await saved.runs.begin(run.id, at=house.now())
+        assert again is not None
+        run = again
+    await house.runs_one(run)
+    assert len(house.models.asked) == running.MOST_BEGINNINGS
+    kept = await house.run(run)
+    assert (kept.state, kept.error_code) == (RunState.FAILED, "gave_up")
+    assert await house.card_of(run) == (
+        "draft · failed · This run was begun 30 times, and each time the bot ended before it did. Ask whoever runs the "
+        "bot to look at its log; `@Countersign again` tries once more."
+    )
+
+
 async def test_our_own_bug_is_told_with_a_reference(house: House) -> None:
     run = await begun(house)
     await run_broke(run, "cafe1234", storage=house.storage, now=house.now)
