@@ -24,7 +24,7 @@ from procrastinate.tasks import Task
 from bot.fence import Displaced, fenced
 from bot.later import Later
 from bot.metrics import Metrics
-from bot.steady import SteadyManager
+from bot.steady import SteadyManager, was_struck_off
 from handlers.ports import Clock
 from storage.crashpoints import crashpoint
 from storage.database import CONNECT, Database, Saved
@@ -167,7 +167,10 @@ class Distributed:
             except Exception as problem:
                 if not _passes(problem):
                     raise
-                self._out_of_reach(problem)
+                if was_struck_off(problem):
+                    log.warning("others took this process for dead; it begins anew")
+                else:
+                    self._out_of_reach(problem)
             await asyncio.sleep(_TROUBLE_SECONDS)
 
     def _out_of_reach(self, problem: Exception) -> None:

@@ -53,7 +53,7 @@ class SteadyManager(JobManager):
         except UniqueViolation:  # another job of its lock was begun at the same moment
             return None
         except ConnectorException as problem:
-            if _code(problem) == _NO_SUCH_WORKER:
+            if was_struck_off(problem):
                 self.workers.discard(worker_id)
                 raise
             self._told(problem)
@@ -84,6 +84,11 @@ class SteadyManager(JobManager):
             except (ConnectorException, OSError) as problem:
                 self._told(problem)
             await asyncio.sleep(_TROUBLE_SECONDS)
+
+
+def was_struck_off(problem: BaseException) -> bool:
+    """Whether others took a worker of this process for dead, as after a long sleep of the machine."""
+    return isinstance(problem, ConnectorException) and _code(problem) == _NO_SUCH_WORKER
 
 
 def _code(problem: ConnectorException) -> str | None:

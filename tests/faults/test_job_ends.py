@@ -114,6 +114,32 @@ async def test_a_job_that_somebody_else_took_over_ends_without_a_word(our_server
     assert [entry for entry in logs if entry["log_level"] in {"warning", "error"}] == []
 
 
+async def test_who_was_taken_for_dead_begins_anew_and_says_so_without_alarm(our_server: Server) -> None:
+    url = await asyncio.to_thread(our_server.fresh)
+    came: list[str] = []
+
+    async def attends(key: str, _: bool) -> None:  # noqa: FBT001  the courier's word
+        came.append(key)
+
+    async with process(url) as (storage, courier):
+        with nothing_unasked(), capture_logs() as logs:
+            served = begin(courier, attends)
+            async with asyncio.timeout(PATIENCE):
+                while len(courier._manager.workers) < len(Subject):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                async with storage.engine.begin() as connection:
+                    await connection.execute(text("DELETE FROM procrastinate_workers"))
+                await keep(storage, letter(line="l"))
+                while not came:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            served.cancel()
+            await asyncio.gather(served, return_exceptions=True)
+    assert came == ["l"]
+    told = [(entry["log_level"], entry["event"]) for entry in logs if entry["log_level"] in {"warning", "error"}]
+    assert ("warning", "others took this process for dead; it begins anew") in told
+    assert {level for level, _ in told} == {"warning"}
+
+
 async def test_who_must_stop_while_the_database_is_away_stops(
     our_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
