@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, Self
 
@@ -22,9 +22,11 @@ from handlers.words import Body, storable
 from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.records import Answer, Run, RunState, StoredContext, Work
+from storage.trouble import is_trouble
 
 STATUS_AFTER, FIRST_BEAT, NEXT_BEATS = 0.5, 2.0, 5.0
 """Seconds: nobody needs to be told that a moment's work is under way, and what is owed goes first."""
+FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds until what could not be written is written again
 MOST_BEGINNINGS = 30
 """One that ends its process each time is not paid for without an end; deployments break none off so often."""
 _SERVED_LIMIT = 200  # the column's
@@ -64,7 +66,7 @@ async def run_stage(
         decided = decide(run, work, stack)
         async with _beating(run, work, decided, heartbeats=heartbeats) as beat:
             readings = await read_sources(run, work, sources=sources)
-            context, told = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
+            context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
             got = await _ask(run, decided, context, stack, models=models)
@@ -72,9 +74,11 @@ async def run_stage(
         allowed = stack.rules(stage).max_output_tokens
         deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
     except Refusal as refusal:
-        await _end(run, RunState.REFUSED, refusal.sentence, "refused", storage=storage, now=now)
+        told = refusal.sentence
+        await _once_it_can_be(lambda: _end(run, RunState.REFUSED, told, "refused", storage=storage, now=now))
     except ModelFailed as failure:
-        await _end(run, RunState.FAILED, failure.sentence, failure.code, storage=storage, now=now)
+        told, code = failure.sentence, failure.code
+        await _once_it_can_be(lambda: _end(run, RunState.FAILED, told, code, storage=storage, now=now))
     else:
         made = Made(
             run=run,
@@ -84,9 +88,9 @@ async def run_stage(
             context=context,
             got=got,
             said=deliverable,
-            of_sources=told,
+            of_sources=seen,
         )
-        await deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id)
+        await _once_it_can_be(lambda: deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id))
 
 
 def _refuse_for_ever(run: Run) -> None:
@@ -97,6 +101,21 @@ def _refuse_for_ever(run: Run) -> None:
             f"the bot to look at its log; `{messages.BOT} again` tries once more.",
             code="gave_up",
         )
+
+
+async def _once_it_can_be(write: Callable[[], Awaitable[None]]) -> None:
+    """Write what a model was paid for, which is nowhere else yet: trouble with the database passes."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await write()
+        except Exception as problem:
+            if not is_trouble(problem):
+                raise
+        else:
+            return
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def decide(run: Run, work: Work, stack: Stack) -> Route:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +21,7 @@ from handlers.ports import StopReason
 from handlers.result import NotOurs
 from handlers.run import run_broke
 from handlers.stack import StageName
+from storage.database import Database, Saved
 from storage.records import Kind, Run, RunState
 from tests.fakes import a_model, a_stack, an_answer, until
 from tests.handlers.house import House, words_of
@@ -340,6 +344,70 @@ async def test_a_run_that_ends_its_process_each_time_is_given_up_before_it_costs
         "draft · failed · This run was begun 30 times, and each time the bot ended before it did. Ask whoever runs the "
         "bot to look at its log; `@Countersign again` tries once more."
     )
+
+
+def full_for(
+    times: int, house: House, monkeypatch: pytest.MonkeyPatch, *, but_for: asyncio.Task[Any] | None = None
+) -> list[sqlite3.Error]:
+    """A disk that is full as soon as the model was asked, so many times; what was said of it."""
+    told: list[sqlite3.Error] = []
+    really = Database.transaction
+
+    @asynccontextmanager
+    async def transaction(self: Database, **how: Any) -> AsyncIterator[Saved]:
+        async with really(self, **how) as saved:
+            yield saved
+            if house.models.asked and len(told) < times and asyncio.current_task() is not but_for:
+                full = sqlite3.OperationalError("database or disk is full")
+                full.sqlite_errorcode = sqlite3.SQLITE_FULL
+                told.append(full)
+                raise full
+
+    monkeypatch.setattr(Database, "transaction", transaction)
+    monkeypatch.setattr(running, "FIRST_PAUSE", 0.001)
+    return told
+
+
+async def test_an_answer_waits_until_it_can_be_written_and_is_not_asked_for_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await begun(house)
+    told = full_for(5, house, monkeypatch)
+    await house.runs_one(run)
+    assert len(told) == 5
+    assert len(house.models.asked) == 1
+    assert (await house.run(run)).state is RunState.ANSWERED
+    (answer,) = await house.answers(run.work_id)
+    assert answer.number == 1
+
+
+async def test_a_failure_waits_until_it_can_be_written_and_nobody_is_asked_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.models.scripts["quick"] = [TIMEOUT]
+    run = await begun(house)
+    told = full_for(5, house, monkeypatch)
+    await house.runs_one(run)
+    assert len(told) == 5
+    assert len(house.models.asked) == 1
+    assert (await house.run(run)).error_code == "timeout"
+
+
+async def test_an_answer_that_waits_to_be_written_is_nobodys_once_the_run_is_somebody_elses(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await begun(house)
+    told = full_for(1_000_000, house, monkeypatch, but_for=asyncio.current_task())
+    task = asyncio.create_task(house.runs_one(run))
+    await until(lambda: len(told) > 1)
+    async with house.storage.transaction() as saved:
+        await saved.runs.back_in_line()
+        newer = await saved.runs.begin(run.id, at=house.now())
+    monkeypatch.undo()
+    with pytest.raises(NotOurs):
+        await task
+    assert newer is not None
+    assert await house.answers(run.work_id) == []
 
 
 async def test_our_own_bug_is_told_with_a_reference(house: House) -> None:
