@@ -38,7 +38,9 @@ _NOT_YET_TRIES = 22
 """With the pauses between them a quarter of an hour: so long may Slack keep a post of ours unconfirmed."""
 _BROKEN_TRIES = 3
 _SLACK_MAY_BE_SILENT = timedelta(minutes=15)
-"""A request that Slack keeps from being judged is answered after this; a reaction or a click goes on waiting."""
+"""What asks for a run and is kept by Slack from being judged is answered after this; a reaction or a click waits on."""
+_SILENT_TRIES = 8
+"""So often was Slack asked by then: a letter may be old because nobody was here."""
 _A_WAIT_IS_TOLD = timedelta(seconds=60)
 _LONGEST_WAIT = 60.0
 _CLOCKS_DIFFER = timedelta(seconds=5)
@@ -174,7 +176,7 @@ async def _wait_for_slack(letter: Letter, said: Said, failed: LookupFailed, tool
     """Ask again later, for as long as it takes; whoever waits hears of it."""
     log.warning("slack does not say; trying again", cause=str(failed), tries=letter.tries)
     waited = tools.now() - letter.received_at
-    if isinstance(said, Request) and waited > _SLACK_MAY_BE_SILENT:
+    if isinstance(said, Request | Reason) and waited > _SLACK_MAY_BE_SILENT and letter.tries + 1 >= _SILENT_TRIES:
         return await _refuse(said, messages.SLACK_SILENT, tools)
     if isinstance(said, Reaction | Click) and waited > _A_WAIT_IS_TOLD:
         await tell_who_waits(said, storage=tools.storage, now=tools.now)

@@ -17,7 +17,7 @@ from storage.records import Answer, Run, RunState, Work
 BOT = "@Countersign"
 SLACK_SILENT = (
     "Slack has not told me about this channel for a quarter of an hour, so nothing was started. "
-    "See that I am in the channel and may read it, then ask again."
+    "See that I am in the channel and may read it, then say it again."
 )
 _SHOWN_BRIEF = 2_400
 

@@ -494,10 +494,43 @@ async def test_a_request_slack_keeps_us_from_judging_is_answered_in_the_end(desk
     desk.house.slack.silent_about = {"place"}
     letter = await desk.keeps(desk.house.request("draft", "Announce"))
     desk.house.now.goes_on(seconds=14 * 60)
-    assert await desk.handles(letter) is None
+    for _ in range(8):
+        assert await desk.handles(letter) is None
     desk.house.now.goes_on(seconds=2 * 60)
     assert (await desk.handles(letter) or "").startswith("refused: Slack has not told me about this channel")
     assert [person for person, _, _ in desk.told] == [ANN]
+
+
+async def test_a_request_that_is_old_because_nobody_was_here_is_not_refused_at_slacks_first_silence(desk: Desk) -> None:
+    desk.house.slack.silent_about = {"place"}
+    letter = await desk.keeps(desk.house.request("draft", "Announce"))
+    desk.house.now.goes_on(hours=10)
+    for _ in range(7):
+        assert await desk.handles(letter) is None
+    desk.house.slack.silent_about = set()
+    assert (await desk.handles(letter) or "").startswith("run ")
+
+
+async def test_a_reason_slack_keeps_us_from_judging_is_answered_in_the_end_and_may_be_said_again(desk: Desk) -> None:
+    house = desk.house
+    text = await house.final()
+    await house.reacts(RAE, text, "x")
+    work = await house.work(text.work_id)
+    assert work.thread_ts is not None
+    reason = Reason(
+        key="m/7", team=TEAM, channel=work.channel, thread_ts=work.thread_ts, person=RAE, words="Why?", at=house.now()
+    )
+    house.slack.silent_about = {"place"}
+    letter = await desk.keeps(reason)
+    house.now.goes_on(minutes=16)
+    for _ in range(7):
+        assert await desk.handles(letter) is None
+    assert (await desk.handles(letter) or "").startswith("refused: Slack has not told me about this channel")
+    await house.posts()
+    told = [words_of(message) for message in await house.said(work.id, Kind.NOTICE)]
+    assert [words for words in told if words.startswith("Slack has not told me about this channel")]
+    house.slack.silent_about = set()
+    assert (await desk.handles(await desk.keeps(replace(reason, key="m/8"))) or "").startswith("run ")
 
 
 async def test_a_private_refusal_cut_off_before_it_was_said_is_said_at_the_next_try(desk: Desk) -> None:
