@@ -218,8 +218,10 @@ class Distributed:
             raise
         except Exception:
             log.exception("an errand is left for later", subject=subject, key=key)
-            await asyncio.sleep(_TROUBLE_SECONDS)  # here, for a time that another clock has to reach might be far off
-            await self._again(errand)
+            try:  # here, for a time that another clock has to reach might be far off
+                await asyncio.sleep(_TROUBLE_SECONDS)
+            finally:
+                await asyncio.shield(self._again(errand))
         finally:
             self._attending.discard(job_id)
 

@@ -195,6 +195,29 @@ async def test_a_process_that_must_stop_puts_what_it_did_in_line_again(
     assert again.came == [(LINE, "a", True)]
 
 
+async def test_a_process_that_must_stop_while_it_waits_after_trouble_puts_that_in_line_again_too(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "_GRACE", 0.1)
+    monkeypatch.setattr(distributed, "_TROUBLE_SECONDS", 3_600.0)
+    came, again = asyncio.Event(), Attended()
+    again.hold.set()
+
+    async def breaks(_: str, __: bool) -> None:  # noqa: FBT001
+        came.set()
+        raise ZeroDivisionError
+
+    async with process(url) as (storage, one), process(url) as (_, other):
+        task = asyncio.create_task(one.serve({LINE: breaks, WORK: nothing, LANE: nothing}))
+        await keep(storage, letter(line="a", received_at=now()))  # too young for the sweep
+        await asyncio.wait_for(came.wait(), 30)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        async with serving(other, again):
+            await again.until(1)
+    assert again.came == [(LINE, "a", True)]
+
+
 async def test_a_silent_process_loses_its_errands_and_cannot_end_those_of_its_successor(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
