@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from bot import schedule
 from bot.metrics import Metrics
 from bot.schedule import Ticks
 from storage.database import Database
 from storage.records import Letter
 from storage.schema import migrate
+from tests.fakes import until
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -74,3 +79,22 @@ async def test_a_look_at_what_waits_is_counted_and_its_trouble_is_left_to_the_ne
         return metrics.registry.get_sample_value("countersign_sweeps_total", labels)
 
     assert (counted("failed"), counted("ok")) == (1, 2)
+
+
+async def test_ticks_go_on_when_the_clock_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "_GLANCE_SECONDS", 0.02)
+    back = timedelta()
+    woken: list[str] = []
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'inbox.db'}") as storage:
+        await migrate(storage)
+        ticks = Ticks(storage, lambda: NOW, lambda: woken.append("intake"), wall=lambda: datetime.now(UTC) - back)
+        with ticks:
+            for job in ticks._scheduler.get_jobs():
+                job.modify(next_run_time=job.next_run_time + timedelta(hours=1))
+            await asyncio.sleep(0.2)
+            assert woken == []
+            back = timedelta(hours=1)
+            await until(lambda: ticks._scheduler.get_jobs()[0].next_run_time < datetime.now(UTC) + timedelta(minutes=1))
+            back += timedelta(seconds=schedule._WAKE_SECONDS)
+            await until(lambda: bool(woken))
+    assert ticks._keeping_time.cancelling()
