@@ -22,6 +22,7 @@ _PLACE_SECONDS = 30.0
 _PATIENCE = 20.0
 _PAGE = 200
 _GONE = frozenset({"message_not_found", "thread_not_found"})
+_NOT_SHOWN = frozenset({"user_not_found", "user_not_visible"})
 
 
 class Lookup:
@@ -45,9 +46,18 @@ class Lookup:
         self._team: str | None = None
 
     async def person(self, person: str) -> Person:
-        """Somebody as Slack knows them now; each trait has to be said, or nothing is known."""
+        """Somebody as Slack knows them now; each trait has to be said, or nothing is known.
+
+        Whom Slack does not show us counts as gone: no later question would be answered otherwise.
+        """
         ours = await self._own_team()
-        user = _part(await self._ask("users.info", user=person), "user")
+        try:
+            answer = await self._ask("users.info", user=person)
+        except LookupFailed as failed:
+            if _code(failed) in _NOT_SHOWN:
+                return Person(id=person, is_deactivated=True)
+            raise
+        user = _part(answer, "user")
         if user.get("id") != person:
             raise LookupFailed(f"Slack told of somebody else than {person}")
         if user.get("deleted") is True:
@@ -101,7 +111,7 @@ class Lookup:
         try:
             answer = await self._ask("conversations.info", channel=channel)
         except LookupFailed as failed:
-            if isinstance(failed.__cause__, CallFailed) and failed.__cause__.code == "channel_not_found":
+            if _code(failed) == "channel_not_found":
                 return Place(id=channel, is_member=False)
             raise
         shown = _part(answer, "channel")
@@ -156,7 +166,7 @@ class Lookup:
         try:
             page = await self._ask(method, **look)
         except LookupFailed as failed:
-            if isinstance(failed.__cause__, CallFailed) and failed.__cause__.code in _GONE:
+            if _code(failed) in _GONE:
                 return {"messages": []}
             raise
         messages = page.get("messages")
@@ -181,6 +191,11 @@ class Lookup:
             raise LookupFailed(f"{method}: {failed.code}") from failed
         except TimeoutError as late:
             raise LookupFailed(f"{method}: no answer in {self._patience:g} s") from late
+
+
+def _code(failed: LookupFailed) -> str | None:
+    """Slack's word for why it did not say; None if it said nothing at all."""
+    return failed.__cause__.code if isinstance(failed.__cause__, CallFailed) else None
 
 
 def _part(reply: dict[str, Any], name: str) -> dict[str, Any]:

@@ -37,6 +37,12 @@ async def test_a_person_is_who_slack_says(lookup: Lookup, who: str, expected: Pe
     assert await lookup.person(who) == expected
 
 
+@pytest.mark.parametrize("code", ["user_not_found", "user_not_visible"])
+async def test_a_person_whom_slack_never_shows_us_decides_nothing(desk: Desk, lookup: Lookup, code: str) -> None:
+    desk.slack.faults.add("users.info", Fault.ERROR(code), times=1)
+    assert await lookup.person("U0NOBODY") == Person(id="U0NOBODY", is_deactivated=True)
+
+
 async def test_a_person_is_asked_for_each_time(desk: Desk, lookup: Lookup) -> None:
     assert (await lookup.person("U0RAE")).is_guest is False
     desk.slack.change_person("rae", is_ultra_restricted=True)
