@@ -16,6 +16,7 @@ from bot.logs import about
 from bot.metrics import Handled, Metrics
 from handlers import messages
 from handlers.cancel import somebody_cancels
+from handlers.download import somebody_downloads
 from handlers.errors import Refusal
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
 from handlers.ports import Clock, LookupFailed, NewId, Slack
@@ -228,6 +229,8 @@ async def _request(request: Request, tools: Tools) -> None:
             await somebody_wants_status(request, storage=tools.storage, stack=stack, now=tools.now)
         case Verb.CONTEXT:
             await somebody_wants_context(request, storage=tools.storage, now=tools.now)
+        case Verb.DOWNLOAD:
+            await somebody_downloads(request, storage=tools.storage, stack=stack, now=tools.now)
         case Verb.CANCEL:
             for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
                 await tools.abort(run)

@@ -21,6 +21,7 @@ class Verb(StrEnum):
     CONTEXT = "context"
     CANCEL = "cancel"
     HELP = "help"
+    DOWNLOAD = "download"
 
 
 class Entrance(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -316,7 +316,8 @@ def approved_by(
     mode = " Solo mode: approved by who asked for it." if solo else ""
     told = f": text {short(answer.sha256)}, {clock(at)}.{mode} Ledger {head[:12]}."
     first: list[str | Span] = [Who(person=freed_by), " withdrew the send-back. "] if freed_by else []
-    return verdict(answer, "approved", *first, "Approved by ", *people(who, between=" and "), told)
+    said = verdict(answer, "approved", *first, "Approved by ", *people(who, between=" and "), told)
+    return replace(said, buttons=(Button(action="download", label="Download", value=answer.id),))
 
 
 def sent_back(answer: Answer, by: str) -> Body:

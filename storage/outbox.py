@@ -109,6 +109,15 @@ class Outbox:
         """Slack will never take this message."""
         await self._connection.execute(_CHANGE, {"of_slot": slot, "given_up": why})
 
+    async def owe_again(self, slot: str) -> bool:
+        """Owe once more what Slack did not take, as a new revision; False where it was not given up."""
+        again = _CHANGE.where(_outbox.c.given_up.is_not(None)).values(given_up=None, revision=_outbox.c.revision + 1)
+        rows = await self._connection.execute(again.returning(_outbox.c.work_id), {"of_slot": slot})
+        owing = list(rows.scalars())
+        for work_id in owing:
+            self._errands[Errand(Subject.LANE, work_id)] = None
+        return bool(owing)
+
     async def get(self, slot: str) -> Message | None:
         row = (await self._connection.execute(_BY_SLOT, {"of_slot": slot})).first()
         return _message(row) if row else None

@@ -36,6 +36,7 @@ class Kind(StrEnum):
     REVIEW = "review"
     VERDICT = "verdict"
     NOTICE = "notice"
+    FILE = "file"  # which carries no metadata: Slack gives a file none
 
 
 class VerdictKind(StrEnum):

@@ -73,6 +73,7 @@ class Page:
         app.router.add_get("/assets/{name:.+}", self._asset)
         app.router.add_get("/playground/state", self._guarded(self._state))
         app.router.add_get("/playground/messages", self._guarded(self._messages))
+        app.router.add_get("/playground/files/{file}", self._guarded(self._shared))
         app.router.add_get("/playground/live", self._guarded(self._live))
         app.router.add_post("/playground/do", self._guarded(self._do))
 
@@ -140,6 +141,15 @@ class Page:
         ]
         messages = sorted([*stored, *mine], key=lambda message: message.ts)
         return _json({"messages": [_shown(message) for message in messages]})
+
+    async def _shared(self, request: web.Request) -> web.StreamResponse:
+        """A shared file, to be kept and never shown: what is in it is none of the page's."""
+        file = self.workspace.files.by_id.get(request.match_info["file"])
+        if file is None or not file.done:
+            return web.Response(status=404, headers=HEADERS)
+        name = "".join(sign for sign in file.name if sign.isascii() and (sign.isalnum() or sign in "-_."))
+        kept = {**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+        return web.Response(body=file.content, content_type="application/octet-stream", headers=kept)
 
     # What it hears
 

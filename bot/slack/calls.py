@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -25,6 +26,7 @@ _READS = frozenset(
     {"auth.test", "conversations.history", "conversations.info", "conversations.replies"}
     | {"reactions.get", "usergroups.users.list", "users.conversations", "users.info"}
 )
+_FORMS = frozenset({"files.getUploadURLExternal"})  # takes no JSON
 # Slack's pages say of these that part of the operation may have succeeded.
 _UNKNOWN = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable"})
 # Nothing is wrong with the message: somebody has to mend the app, its token or its scopes.
@@ -142,6 +144,17 @@ class Calls:
                 failed = CallFailed(Trouble.LATER, failed.code)
             raise failed from problem
 
+    async def upload(self, url: str, content: bytes) -> None:
+        """Send a file's bytes to the address that Slack gave for them, without our token."""
+        if urlsplit(url).scheme != urlsplit(self._client.base_url).scheme or self._client.session is None:
+            raise CallFailed(Trouble.LATER, "unreadable_reply")
+        try:
+            async with self._room, self._client.session.post(url, data=content, allow_redirects=False) as reply:
+                if reply.status != _HTTP_OK:
+                    raise CallFailed(Trouble.LATER, f"http_{reply.status}")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as problem:
+            raise read_failure(problem)[0] from problem
+
     async def _pass_fence(self) -> None:
         """Raises Displaced, and CallFailed where it could not be asked: then nothing was sent, for certain."""
         try:
@@ -169,6 +182,8 @@ class Calls:
         given = {name: value for name, value in arguments.items() if value is not None}
         if method in _READS:
             reply = await self._client.api_call(method, http_verb="GET", params=given)
+        elif method in _FORMS:
+            reply = await self._client.api_call(method, params=given)
         else:
             reply = await self._client.api_call(method, json=given)
             crashpoint("cp05")

@@ -28,6 +28,7 @@ BUTTONS = {
     "revise": Asked(verb=Verb.STAGE, stage=StageName.DRAFT, revises=True),
     "final": Asked(verb=Verb.STAGE, stage=StageName.FINAL),
     "context": Asked(verb=Verb.CONTEXT),
+    "download": Asked(verb=Verb.DOWNLOAD),
 }
 CRITIQUE_SHORTCUT = "critique_message"
 CRITIQUE_MODAL = "critique_modal"

@@ -33,6 +33,8 @@ LIMITS = {
     "conversations.history": _TIER_3,
     "conversations.info": _TIER_3,
     "conversations.replies": _TIER_3,
+    "files.completeUploadExternal": _TIER_4,
+    "files.getUploadURLExternal": _TIER_4,
     "reactions.get": _TIER_3,
     "usergroups.users.list": _TIER_2,
     "users.conversations": _TIER_3,

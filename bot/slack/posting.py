@@ -17,7 +17,9 @@ from bot.slack.calls import CallFailed, Calls, Trouble
 from bot.slack.plainer import plainer_pieces
 from bot.slack.read_back import ReadBack
 from bot.slack.seen import digest_of, words_of_blocks
+from bot.slack.shared_file import SHARE, share
 from bot.slack.shut import ShutChannels
+from handlers.download import exact_bytes, tell_that_slack_took_no_file
 from handlers.ports import Clock, Sleep
 from handlers.words import Body
 from storage.crashpoints import crashpoint
@@ -106,6 +108,8 @@ class Posting:
                 await saved.outbox.give_up(one.slot, code)
             for piece in pieces:
                 await saved.outbox.plan(piece)
+            if message.kind is Kind.FILE:
+                await tell_that_slack_took_no_file(message, work, code, saved, now=self._clock)
         for one in lost:
             self._doubted.pop(one.slot, None)
             self._metrics.shown(one.kind, Shown.GIVEN_UP)
@@ -127,7 +131,7 @@ class Posting:
         if message.slot in self._doubted and (seen := await self._look_for(message, work)) is not None:
             await self._adopt(message, work, seen)
             return
-        newest = await self._in_turn("chat.postMessage", message)
+        newest = await self._in_turn(SHARE if message.kind is Kind.FILE else "chat.postMessage", message)
         if newest is None or newest.ts is not None:  # somebody else posted it meanwhile
             self._doubted.pop(message.slot, None)
             if newest is not None:
@@ -137,9 +141,7 @@ class Posting:
         doubt = self._doubted.setdefault(message.slot, _Doubt(work.id, math.inf))
         doubt.sent_by = math.inf
         try:
-            reply = await self._calls.send("chat.postMessage", **_post_of(message, work))
-            seen = _seen_in(reply, message)
-            _refuse_a_torso(message, seen)
+            seen = await self._new(message, work)
             await self._remember(message, work, seen)
         except CallFailed as failed:
             if failed.trouble is not Trouble.UNKNOWN:
@@ -150,6 +152,28 @@ class Posting:
         self._doubted.pop(message.slot, None)
         self._metrics.shown(message.kind, Shown.POSTED)
         crashpoint("cp19")
+
+    async def _new(self, message: Message, work: Work) -> dict[str, Any]:
+        """Post it; as Slack shows it then."""
+        if message.kind is Kind.FILE:
+            return await self._share(message, work)
+        reply = await self._calls.send("chat.postMessage", **_post_of(message, work))
+        seen = _seen_in(reply, message)
+        _refuse_a_torso(message, seen)
+        return seen
+
+    async def _share(self, message: Message, work: Work) -> dict[str, Any]:
+        async with self._database.reading() as saved:
+            answer = await saved.answers.get(message.answer_id or "")
+        content = exact_bytes(answer) if answer else None
+        if content is None:
+            raise CallFailed(Trouble.NEVER, "another_text")
+        await share(message, work, content, calls=self._calls)
+        at = self._tick()
+        found = await self._read_back.find(message, work, {message.slot}, sent_by=lambda: at)
+        if message.slot not in found:
+            raise CallFailed(Trouble.UNKNOWN, "not_shown_yet")
+        return found[message.slot]
 
     async def _look_for(self, message: Message, work: Work) -> dict[str, Any] | None:
         """The message, if Slack has it. What was looked for and is not there is doubted no more."""
@@ -166,7 +190,7 @@ class Posting:
     async def _adopt(self, message: Message, work: Work, seen: dict[str, Any]) -> None:
         """Slack has a message we did not know of. If it was revised since, nobody knows which form that is."""
         self._log.info("found in Slack", slot=message.slot, ts=seen.get("ts"))
-        if message.revision > 1:
+        if message.revision > 1 and message.kind is not Kind.FILE:
             if (newest := await self._in_turn("chat.update", message)) is None:
                 self._doubted.pop(message.slot, None)
                 return

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.slack.calls import CallFailed, Calls, Trouble
+from bot.slack.shared_file import mark_of, marks_of_files
 from handlers.ports import Sleep
 from storage.records import Kind, Message, Work
 
 _PAGE = 200
 _MARGIN = timedelta(minutes=10)  # a clock may have been set meanwhile
 _SETTLE = 5.0  # seconds after which a message Slack took is there to be read
+_FILE_SETTLES = 30.0  # Slack shares a file by and by
 _SOON = 1.0
 _GONE = frozenset({"message_not_found", "thread_not_found"})
 
@@ -53,10 +55,11 @@ class ReadBack:
         while True:
             age = self._tick() - sent_by()
             there = await self._look(message, work)
-            found = {slot: seen for slot, seen in there.items() if slot in slots}
-            if message.slot in found or age >= _SETTLE:
+            found = {slot: there[mark_of(slot)] for slot in slots if mark_of(slot) in there}
+            settles = _FILE_SETTLES if message.kind is Kind.FILE else _SETTLE
+            if message.slot in found or age >= settles:
                 return found
-            await self._sleep(_SOON if age < _SOON else _SETTLE - age)
+            await self._sleep(min(max(age, _SOON), settles - age))
 
     async def _look(self, message: Message, work: Work) -> Slots:
         if message.kind is Kind.ROOT:
@@ -111,6 +114,8 @@ class ReadBack:
             is_ours = seen.get("bot_id") == bot_id or seen.get("user") == user_id
             if is_ours and metadata.get("event_type") == "countersign" and isinstance(slot, str):
                 found[slot] = seen
+            elif is_ours:
+                found |= dict.fromkeys(marks_of_files(seen), seen)
         return found
 
     async def _identity(self) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """The demo as a stranger meets it: started by its command, used through its page in a real Chromium."""
 
+import asyncio
+import hashlib
 import os
 import re
 import signal
@@ -229,6 +231,25 @@ async def test_a_reviewers_home_shows_what_waits_and_leads_there(visitor: Visito
     await expect(home).to_contain_text("Waiting for you", timeout=60_000)
     await home.locator(f'a[href*="thread_ts={root}"]').click(timeout=60_000)
     await expect(visitor.thread).to_contain_text("why the quoll sleeps at noon")
+
+
+async def test_an_approved_text_is_downloaded_as_it_was_approved(visitor: Visitor) -> None:
+    await visitor.starts("/final Ask who left the numbat in the kitchen")
+    await visitor.answered("final")
+    review = await visitor.review()
+    await visitor.becomes("rae")
+    await visitor.reacts("white_check_mark", review)
+    await visitor.review(state="approved")
+    await visitor.kind("verdict").last.get_by_role("button", name="Download").click()
+    link = visitor.thread.locator("a.file")
+    await expect(link).to_be_visible(timeout=60_000)
+    async with visitor.page.expect_download() as coming:
+        await link.click()
+    file = await coming.value
+    content = await asyncio.to_thread(Path(await file.path()).read_bytes)
+    digits = hashlib.sha256(content).hexdigest()[:12]
+    assert file.suggested_filename.endswith(f"-final-1-{digits}.md")
+    assert digits[:8] in str(await visitor.kind("verdict").last.text_content())
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -87,9 +87,8 @@ def _open_findings(answers: Sequence[Answer]) -> list[str]:
 
 async def approvals_and_ledger_agree(slack: Playground, chain: Sequence[Chained], saved: Saved) -> None:
     """Each announced approval names the ledger entry that made it, and each such entry was announced."""
-    announced = {
-        m.visible.rpartition("Ledger ")[2].strip(" .") for m in slack.by_bot("verdict") if m.state == "approved"
-    }
+    approvals = [m.visible for m in slack.by_bot("verdict") if m.state == "approved"]
+    announced = {head for said in approvals for head in re.findall(r"Ledger (\w+)\.", said) or [said]}
     made = set()
     for answer_id in await _ids(saved, "SELECT answer_id FROM reviews"):
         case = await load_case(answer_id, saved)

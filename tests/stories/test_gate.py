@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -362,3 +363,24 @@ async def test_other_emoji_and_other_messages_mean_nothing(tmp_path: Path) -> No
             await us.reacts(CHECK, message)
         assert verdicts(us, root) == []
         assert us.whispers("rae") == []
+
+
+async def test_an_approved_text_is_had_as_a_file_of_exactly_its_bytes_once(tmp_path: Path) -> None:
+    async with team(tmp_path) as us:
+        root, text = await final(us)
+        await us.reacts(CHECK, text, person="rae")
+        approval = us.last(root, "verdict")
+        await us.clicks("download", approval, person="gus")
+        await us.clicks("download", approval, person="ann")
+        (shared,) = [message for message in us.slack.everything() if message.get("files")]
+        assert shared.thread_ts == root.ts
+        (file,) = shared["files"]
+        content = us.slack.workspace.files.by_id[file["id"]].content
+        assert content is not None
+        assert hashlib.sha256(content).hexdigest() == text.payload["sha256"]
+        assert file["name"].endswith(f"-final-1-{text.payload['sha256'][:12]}.md")
+        assert us.whispers("gus") == []
+        assert us.whispers("ann") == [f"The approved text is in this thread already, as `{file['name']}`."]
+        await us.unreacts(CHECK, text, person="rae")
+        await us.clicks("download", approval, person="ann")
+        assert us.last(root, "notice").says("is not approved (withdrawn), so there is no file of it.")

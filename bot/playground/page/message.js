@@ -29,6 +29,7 @@ export function messageItem(message, { follows, inThread }) {
     message.is_ephemeral ? h("p", { class: "private-note" }, icon("eye"), "Only you can see this") : null,
     follows ? null : head(message),
     parts,
+    files(message),
     reactions(message),
     inThread || quiet && !message.reply_count ? null : summary(message)),
   quiet ? null : h(
@@ -71,6 +72,7 @@ function content(message, kind) {
     "click",
     { channel: message.channel, ts: message.ts, block_id: given.block_id, action_id: element.action_id, ...chosen },
   ) };
+  if (!message.blocks?.length && !message.text && message.files?.length) return null;
   const groups = message.blocks?.length ? grouped(message.blocks, kind, use) : [said(
     kind, [words(message.text ?? "")],
   )];
@@ -102,6 +104,16 @@ function grouped(blocks, kind, use) {
     else groups.push({ sort, nodes: [block(one, use)] });
   }
   return groups.flatMap(({ sort, nodes }) => (sort === null ? nodes : [said(sort || undefined, nodes)]));
+}
+
+function files(message) {
+  return (message.files ?? []).map((file) => h(
+    "a", { class: "file", href: `/playground/files/${encodeURIComponent(file.id)}`, download: file.name },
+    icon("down"),
+    h("span", { class: "file-words" },
+      h("span", { class: "file-name" }, file.name),
+      h("span", { class: "file-title" }, `${file.title} · ${file.size.toLocaleString()} bytes`)),
+  ));
 }
 
 function reactions(message) {
