@@ -74,7 +74,7 @@ def _file(case: Case, *, now: Clock) -> Message:
     name = file_name(case.work, case.answer)
     body = Body(
         lines=(line(Text(text=name)),),
-        fallback=f"{title(case.answer)} as approved, sha256 {case.answer.sha256}",
+        fallback=f"{title(case.answer)}, as approved",
         facts={"file": name},
     )
     return owed(case.work, None, Kind.FILE, f"file/{name}", body, now=now, answer=case.answer)
