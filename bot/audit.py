@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +15,11 @@ from pathlib import Path
 from bot.settings import Settings
 from bot.slack.plain import Pointer, take_permalink
 from bot.stack_file import StackErrors, read_stack
+from bot.witness import Testimony, testimony, threads_of
 from handlers.audit import disagreements
 from handlers.errors import Refusal
 from handlers.export import as_markdown, export_work
+from handlers.figures import count
 from storage.chain import Walk, walk
 from storage.database import Database, Saved
 from storage.records import Work
@@ -35,15 +38,17 @@ class Verified:
     is_well: bool
 
 
-async def verify(settings: Settings, heads: Sequence[str]) -> Verified:
-    """Look at everything. `heads` is what approvals in Slack show behind "Ledger".
+async def verify(settings: Settings, heads: Sequence[str], *, with_slack: bool = False) -> Verified:
+    """Look at everything. `heads` is what approvals in Slack show behind "Ledger"; `with_slack` reads them there.
 
     Whoever cut off the newest entries can make the rest of the chain fit, but not what Slack shows.
     """
-    wanted = {_read(head) for head in heads}
+    given = {_read(head) for head in heads}
+    heard = await _heard(settings) if with_slack else Testimony()
+    wanted = given | heard.heads.keys()
     async with _remembered(settings) as saved:
         walked = await walk(saved.connection, wanted=wanted)
-        problems = _of_the_chain(walked)
+        problems = [*_of_the_chain(walked, given), *heard.problems, *_of_slack(walked, heard)]
         if walked.fault is None:
             async for sentence in disagreements(saved):
                 problems.append(sentence)
@@ -53,6 +58,7 @@ async def verify(settings: Settings, heads: Sequence[str]) -> Verified:
         f"{team}: {entries:,} entries, head {walked.heads[team][:_DIGITS]}"
         for team, entries in sorted(walked.entries.items())
     ]
+    chains += [f"Slack: {count(heard.approvals, 'approval')} compared."] if with_slack else []
     more = ["And more."] if len(problems) > _MOST_TOLD else []
     end = "Something was changed: keep a copy of the database as it is." if problems else "Nothing is wrong."
     return Verified(lines=[*chains, *problems[:_MOST_TOLD], *more, end], is_well=not problems)
@@ -97,11 +103,26 @@ async def _remembered(settings: Settings) -> AsyncIterator[Saved]:
             yield saved
 
 
-def _of_the_chain(walked: Walk) -> list[str]:
+async def _heard(settings: Settings) -> Testimony:
+    access = settings.slack(intake=False)
+    async with _remembered(settings) as saved:
+        threads = await threads_of(saved)
+    return await testimony(threads, access)
+
+
+def _of_slack(walked: Walk, heard: Testimony) -> list[str]:
+    """What Slack shows of the ledger and is not in it; nothing is known of that behind a fault."""
+    lost = sorted(walked.missing & heard.heads.keys()) if walked.fault is None else []
+    return [f"{heard.heads[head]} names the ledger's {head}, and no entry begins so: one was there." for head in lost]
+
+
+def _of_the_chain(walked: Walk, given: AbstractSet[str]) -> list[str]:
     if walked.fault is not None:
         fault = walked.fault
         return [f"Entry {fault.seq} of {fault.team} {fault.why}. What comes after it was not looked at."]
-    return [f"No entry begins with {head}: entries that were there are gone." for head in sorted(walked.missing)]
+    return [
+        f"No entry begins with {head}: entries that were there are gone." for head in sorted(walked.missing & given)
+    ]
 
 
 def _read(head: str) -> str:

@@ -115,6 +115,9 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--head", action="append", default=[], metavar="DIGITS", help="as an approval in Slack shows it; any number"
     )
+    verify.add_argument(
+        "--with-slack", action="store_true", help="and compare with the approvals as they stand in Slack"
+    )
     export = command("export", _export, "print one work whole: brief, answers, what each run saw, verdicts, costs")
     export.add_argument("work", metavar="WORK", help="its id, or a link to its thread")
     export.add_argument("--json", action="store_true", help="as data instead of Markdown")
@@ -176,7 +179,11 @@ def _migrate(given: Given) -> int:
 
 
 def _verify(given: Given) -> int:
-    found: Any = run_to_the_end(_late("bot.audit", "verify")(given.settings(log_level="warning"), given.args.head))
+    found: Any = run_to_the_end(
+        _late("bot.audit", "verify")(
+            given.settings(log_level="warning"), given.args.head, with_slack=given.args.with_slack
+        )
+    )
     for line in found.lines:
         print(one_line(line))
     return int(not found.is_well)

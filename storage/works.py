@@ -51,6 +51,11 @@ class Works:
         row = found.first()
         return record(Work, row) if row else None
 
+    async def in_threads(self) -> list[Work]:
+        """Every work that has a thread, in the order they were opened."""
+        begun = select(_works).where(_works.c.thread_ts.is_not(None)).order_by(_works.c.opened_at, _works.c.id)
+        return [record(Work, row) for row in await self._connection.execute(begun)]
+
     async def channels(self) -> list[tuple[str, str]]:
         """Team and channel of every work, the newest work's first."""
         newest = func.max(_works.c.opened_at)

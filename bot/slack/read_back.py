@@ -61,15 +61,21 @@ class ReadBack:
                 return found
             await self._sleep(min(max(age, _SOON), settles - age))
 
-    async def _look(self, message: Message, work: Work) -> Slots:
-        if message.kind is Kind.ROOT:
-            return await self._look_in_channel(message)
-        try:  # the whole thread, so that no clock matters
-            return await self._ours("conversations.replies", channel=message.channel, ts=work.thread_ts)
+    async def thread(self, channel: str, thread_ts: str) -> Slots:
+        """All that we said in a thread, by slot. Raises CallFailed when Slack does not say."""
+        try:
+            return await self._ours("conversations.replies", channel=channel, ts=thread_ts)
         except CallFailed as failed:
             if failed.code not in _GONE:
                 raise
-            return {}  # a root posted just now may not be there to be read; if it is gone, a post will be told so
+            return {}
+
+    async def _look(self, message: Message, work: Work) -> Slots:
+        if message.kind is Kind.ROOT:
+            return await self._look_in_channel(message)
+        # The whole thread, so that no clock matters. A root posted just now may not be there to be read; if it is gone,
+        # a post will be told so.
+        return await self.thread(message.channel, str(work.thread_ts))
 
     async def _look_in_channel(self, message: Message) -> Slots:
         """Read a channel for a root; whoever asks before the reading begins shares it, for there may be hundreds."""
