@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,7 +38,8 @@ _SIDE_BY_SIDE = 32
 _IDLE_SECONDS = 5.0
 _NOT_YET_TRIES = 22
 """With the pauses between them a quarter of an hour: so long may Slack keep a post of ours unconfirmed."""
-_BROKEN_TRIES = 3
+_BROKEN_TRIES = 8
+"""So often may a letter break, half a minute in all: a fault of somebody else's often passes."""
 _SLACK_MAY_BE_SILENT = timedelta(minutes=15)
 """What asks for a run and is kept by Slack from being judged is answered after this; a reaction or a click waits on."""
 _SILENT_TRIES = 8
@@ -62,6 +64,8 @@ class Tools:
     answer_privately: Privately
     abort: Callable[[Run], Awaitable[None]]
     metrics: Metrics = field(default_factory=Metrics)
+    broken: Counter[str] = field(default_factory=Counter)
+    """How often each letter broke in this process; its waits for Slack or the database are not among them."""
 
 
 class Intake:
@@ -136,7 +140,10 @@ class Intake:
 async def handle(letter: Letter, tools: Tools) -> None:
     """Handle one letter to its end: done, refused in words, or put off."""
     with about(letter=letter.key):
-        tools.metrics.handled(letter.kind, await _settle(letter, tools))
+        became = await _settle(letter, tools)
+        tools.metrics.handled(letter.kind, became)
+        if became is not Handled.PUT_OFF:
+            tools.broken.pop(letter.key, None)
 
 
 async def _settle(letter: Letter, tools: Tools) -> Handled:
@@ -159,8 +166,9 @@ async def _settle(letter: Letter, tools: Tools) -> Handled:
         if is_trouble(problem):  # no fault of the letter's, however often it happens
             return await _put_off(letter, "no database", None, tools)
         reference = secrets.token_hex(4)
-        log.exception("a letter could not be handled", reference=reference, tries=letter.tries)
-        if letter.tries + 1 < _BROKEN_TRIES:
+        tools.broken[letter.key] += 1
+        log.exception("a letter could not be handled", reference=reference, tries=tools.broken[letter.key])
+        if tools.broken[letter.key] < _BROKEN_TRIES:
             return await _put_off(letter, "broke", None, tools)
         return await _refuse(said, messages.not_handled(reference), tools)
     return Handled.DONE
