@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
@@ -16,7 +16,8 @@ from storage.rows import record
 from storage.upsert import insert_or_ignore
 
 _inbox = tables.inbox
-
+_AHEAD = timedelta(minutes=1)
+"""What came in so much later than now came in before the clock was set back; nothing is put off for longer."""
 
 _earlier = _inbox.alias("earlier")
 _BLOCKED = (
@@ -26,7 +27,12 @@ _BLOCKED = (
 )
 # Written once: putting a statement together takes longer than SQLite needs to do it. The first unhandled of each line:
 _HEADS = select(_inbox).where(_inbox.c.handled_at.is_(None), ~_BLOCKED)
-_DUE = _HEADS.where(_inbox.c.due_at <= bindparam("now")).order_by(_inbox.c.seq).limit(bindparam("most"))
+_IS_DUE = or_(
+    _inbox.c.due_at <= bindparam("now"),
+    _inbox.c.due_at == _inbox.c.received_at,
+    and_(_inbox.c.received_at > bindparam("ahead"), _inbox.c.due_at > _inbox.c.received_at),
+)
+_DUE = _HEADS.where(_IS_DUE).order_by(_inbox.c.seq).limit(bindparam("most"))
 _BY_KEY = select(_inbox).where(_inbox.c.key == bindparam("letter"))
 _FIRST_OF_LINE = (
     select(_inbox)
@@ -72,8 +78,12 @@ class Inbox:
         return record(Letter, row) if row and is_due else None
 
     async def heads(self, now: datetime, *, without: Collection[str] = (), limit: int = 100) -> list[Letter]:
-        """The first unhandled letter of each line that is due, but for the lines being handled."""
-        rows = await self._connection.execute(_DUE, {"now": now, "most": limit + len(without)})
+        """The first unhandled letter of each line that is due, but for the lines being handled.
+
+        One never put off is due whatever the clock says, and one put off before the clock was set back.
+        """
+        asked = {"now": now, "ahead": now + _AHEAD, "most": limit + len(without)}
+        rows = await self._connection.execute(_DUE, asked)
         return [record(Letter, row) for row in rows if row.line not in without][:limit]
 
     async def next_due(self, *, without: Collection[str] = ()) -> datetime | None:

@@ -373,6 +373,29 @@ class Stalled:
             await saved.inbox.handled(letter.key, at=tools.now(), outcome="done")
 
 
+@pytest.mark.parametrize("put_off", [0, 5])
+async def test_what_came_in_before_the_clock_was_set_back_does_not_wait_for_it(desk: Desk, put_off: int) -> None:
+    desk.house.slack.silent_about = {"place"}
+    letter = await desk.keeps(desk.house.request("draft", "Announce"))
+    for _ in range(put_off):
+        assert await desk.handles(letter) is None
+    desk.house.slack.silent_about = set()
+    desk.house.now.goes_on(hours=-1)
+    async with desk.running():
+        await desk.has_handled(letter)
+    assert len(await desk.house.runs()) == 1
+
+
+async def test_what_is_put_off_after_the_clock_was_set_back_has_its_pauses(desk: Desk) -> None:
+    desk.house.slack.silent_about = {"place"}
+    letter = await desk.keeps(desk.house.request("draft", "Announce"))
+    desk.house.now.goes_on(hours=-1)
+    for _ in range(10):
+        assert await desk.handles(letter) is None
+        async with desk.house.storage.reading() as saved:
+            assert await saved.inbox.heads(desk.house.now()) == []
+
+
 async def test_a_line_keeps_its_order_and_holds_no_other_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     stalled = Stalled("slow")
     monkeypatch.setattr(intake, "handle", stalled)
