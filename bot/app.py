@@ -48,6 +48,7 @@ from bot.stack_file import LiveStack, Loaded
 from bot.under_way import UnderWay
 from bot.webhook import Webhook
 from handlers.ports import Sources
+from handlers.redraw import redraw_cards
 from handlers.result import NotOurs
 from handlers.review import meaning
 from handlers.run import run_broke, run_stage
@@ -107,6 +108,7 @@ class Countersign(Parts):
         self.metrics = Metrics()
         self.under_way = UnderWay()
         self._is_introduced = False
+        self._drawn_by = ""  # the digest of the stack that reviews' cards were compared with
         self._bolt: AsyncApp | None = None
         self._socket: SocketMode | None = None
         self._listening: socket.socket | None = None
@@ -230,7 +232,13 @@ class Countersign(Parts):
         self._beside("webhook", self.webhook.run())
 
     async def look_at_what_waits(self) -> int:
-        """Remind reviewers, bring in their backup, let reviews expire; in any process, any number of times."""
+        """Remind reviewers, bring in their backup, let reviews expire; in any process, any number of times.
+
+        What another stack changes is shown first: who may decide, and how.
+        """
+        if self._drawn_by != (digest := self.live.stack.digest):
+            await redraw_cards(storage=self.storage, stack=self.live.stack, now=self.now)
+            self._drawn_by = digest
         return await look_at_what_waits(storage=self.storage, stack=self.live.stack, now=self.now)
 
     async def _perform_all(self, work_id: str, _: bool) -> None:  # noqa: FBT001  the courier's word with each errand

@@ -84,19 +84,28 @@ def reviewers_of(stack: Stack, channel: str) -> tuple[str, ...]:
 
 
 def may_decide(case: Case, stack: Stack) -> tuple[str, ...]:
-    """Whose word may count on a case: its channel's reviewers, and after some reminders the stack's backup ones.
+    """Whose word may count on a case."""
+    return deciders(stack, case.work.channel, reminded=case.review.reminded)
+
+
+def deciders(stack: Stack, channel: str, *, reminded: int) -> tuple[str, ...]:
+    """A channel's reviewers, and after some reminders the stack's backup ones.
 
     A channel that names its own reviewers means those and nobody else.
     """
-    reviewers = reviewers_of(stack, case.work.channel)
-    if case.review.reminded < ESCALATED_BY or stack.policy(case.work.channel).reviewers is not None:
+    reviewers = reviewers_of(stack, channel)
+    if reminded < ESCALATED_BY or stack.policy(channel).reviewers is not None:
         return reviewers
     return tuple(dict.fromkeys((*reviewers, *stack.review.backup_reviewers)))
 
 
 async def show_state(case: Case, state: ReviewState, saved: Saved, stack: Stack) -> None:
-    slot = f"{case.work.id}/{case.review.run_id}/review"
-    await saved.outbox.revise(slot, card_of(case, state, stack).to_json())
+    await saved.outbox.revise(review_slot(case), card_of(case, state, stack).to_json())
+
+
+def review_slot(case: Case) -> str:
+    """The slot of a review's card."""
+    return f"{case.work.id}/{case.review.run_id}/review"
 
 
 def card_of(case: Case, state: ReviewState, stack: Stack) -> Body:

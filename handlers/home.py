@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from handlers.case import ESCALATED_BY, reviewers_of
+from handlers.case import deciders
 from handlers.figures import clock, count, short
 from handlers.judge import OPEN, Judgement, ReviewState, Situation, judge, state_of
 from handlers.ports import LookupFailed, Person, Slack
@@ -128,9 +128,7 @@ def _state(gate: Gate, rules: ReviewRules, now: datetime, said: int | None = Non
 
 
 def _may(one: Self, gate: Gate, state: ReviewState, stack: Stack, now: datetime) -> bool:
-    reviewers = reviewers_of(stack, gate.spot.channel)
-    if gate.review.reminded >= ESCALATED_BY and stack.policy(gate.spot.channel).reviewers is None:
-        reviewers = (*reviewers, *stack.review.backup_reviewers)
+    reviewers = deciders(stack, gate.spot.channel, reminded=gate.review.reminded)
     situation = Situation(
         state=state,
         person=one.person,

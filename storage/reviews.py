@@ -58,6 +58,13 @@ class Reviews:
         due = select(_reviews).where(_reviews.c.remind_at <= now).order_by(_reviews.c.remind_at).limit(limit)
         return [_review(row) for row in await self._connection.execute(due)]
 
+    async def looked_after(self) -> list[Review]:
+        """The reviews that are looked at again some time: those neither superseded nor expired."""
+        rows = await self._connection.execute(
+            select(_reviews).where(_reviews.c.remind_at.is_not(None)).order_by(_reviews.c.opened_at)
+        )
+        return [_review(row) for row in rows]
+
     async def look_again(self, answer_id: str, *, at: datetime | None, reminded: int) -> None:
         """When a review is looked at next, if ever, and how often its reviewers were reminded."""
         await self._connection.execute(

@@ -45,3 +45,16 @@ async def test_a_broken_file_leaves_the_old_stack_live(tmp_path: Path) -> None:
         await replaced(us, whole + CAREFUL_DRAFTS)
         await us.asks(root, "draft")
         assert us.models.requests[-1].model == "careful-1"
+
+
+async def test_other_reviewers_stand_on_the_cards_that_wait(tmp_path: Path) -> None:
+    async with team(tmp_path) as us:
+        root = await us.starts("final", BRIEF)
+        assert "<@U0RAE>" in us.last(root, "review").visible
+        stack = (us.folder / "stack.toml").read_text()
+        await replaced(us, stack.replace('"U0RAE", ', ""))
+        await us.bot.look_at_what_waits()
+        await us.quiet()
+        shown = us.last(root, "review").visible
+        assert "<@U0SAM>" in shown
+        assert "<@U0RAE>" not in shown
