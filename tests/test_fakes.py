@@ -77,10 +77,13 @@ async def test_a_place_slack_does_not_show_us_is_one_we_are_not_in(workspace: Wo
     assert await workspace.slack.place("C0SECRET") == Place(id="C0SECRET", is_member=False)
 
 
-@pytest.mark.parametrize("what", ["person", "members_of"])
-async def test_whom_nobody_knows_is_not_told(workspace: Workspace, what: str) -> None:
+async def test_whom_nobody_knows_counts_as_gone(workspace: Workspace) -> None:
+    assert await workspace.slack.person("U0NOBODY") == Person(id="U0NOBODY", is_deactivated=True)
+
+
+async def test_the_members_of_a_group_that_nobody_knows_are_not_told(workspace: Workspace) -> None:
     with pytest.raises(LookupFailed):
-        await getattr(workspace.slack, what)("U0NOBODY")
+        await workspace.slack.members_of("S0NOBODY")
 
 
 async def test_a_message_is_found_by_its_place_in_or_out_of_a_thread(workspace: Workspace) -> None:
