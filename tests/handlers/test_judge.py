@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, standing, state_of
+from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, pressed, standing, state_of
 from handlers.ports import Person
 from storage.records import Verdict, VerdictKind
 
@@ -324,6 +324,13 @@ def test_a_click_and_a_reaction_of_one_person_are_one_voice() -> None:
     assert approvers(both) == [RAE]
     taken = takes_back(both[0], 3)
     assert state(*both, taken, approves(SAM, 4, quorum=2), quorum=2) is ReviewState.APPROVED
+
+
+def test_what_was_pressed_at_a_moment_stands_at_that_moment() -> None:
+    given = clicks(RAE, "press yes", 1)
+    assert pressed([given], RAE, given.at) is VerdictKind.APPROVE
+    assert pressed([given], RAE, given.at - timedelta(microseconds=1)) is None
+    assert pressed([given], SAM, given.at) is None
 
 
 def test_taking_a_reaction_away_leaves_what_was_pressed() -> None:
