@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from handlers.case import card_of, load_case, review_slot, show_state
+from typing import Any
+
+from handlers.case import card_of, load_case, review_slot
 from handlers.ports import Clock
 from handlers.stack import Stack
 from storage.database import Database, Saved
@@ -18,19 +20,20 @@ async def redraw_cards(*, storage: Database, stack: Stack, now: Clock) -> int:
         looked_after = [review.answer_id for review in await saved.reviews.looked_after()]
     for answer_id in looked_after:
         async with storage.reading() as saved:
-            if not await _says_something_else(answer_id, saved, stack, now=now):
+            if await _drawn_anew(answer_id, saved, stack, now=now) is None:
                 continue
         async with storage.transaction() as saved:
-            case = await load_case(answer_id, saved)
-            if case is not None and await _says_something_else(answer_id, saved, stack, now=now):
-                await show_state(case, case.state(stack.review, now()), saved, stack)
+            if (drawn := await _drawn_anew(answer_id, saved, stack, now=now)) is not None:
+                await saved.outbox.revise(*drawn)
                 redrawn += 1
     return redrawn
 
 
-async def _says_something_else(answer_id: str, saved: Saved, stack: Stack, *, now: Clock) -> bool:
+async def _drawn_anew(answer_id: str, saved: Saved, stack: Stack, *, now: Clock) -> tuple[str, dict[str, Any]] | None:
+    """A card's slot and what it would say now; None where it says that already."""
     case = await load_case(answer_id, saved)
     card = await saved.outbox.get(review_slot(case)) if case else None
     if case is None or card is None:
-        return False
-    return card.body != card_of(case, case.state(stack.review, now()), stack).to_json()
+        return None
+    body = card_of(case, case.state(stack.review, now()), stack).to_json()
+    return (card.slot, body) if body != card.body else None

@@ -62,7 +62,7 @@ async def run_stage(
         answers = await saved.answers.of_work(run.work_id)
     assert work is not None
     try:
-        _refuse_for_ever(run)
+        _give_up_what_ends_the_process(run)
         decided = decide(run, work, stack)
         async with _beating(run, work, decided, heartbeats=heartbeats) as beat:
             readings = await read_sources(run, work, sources=sources)
@@ -93,7 +93,7 @@ async def run_stage(
         await _once_it_can_be(lambda: deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id))
 
 
-def _refuse_for_ever(run: Run) -> None:
+def _give_up_what_ends_the_process(run: Run) -> None:
     """Raises ModelFailed when the run was begun so often that it seems to be what ends the process."""
     if run.epoch > MOST_BEGINNINGS:
         raise ModelFailed(
