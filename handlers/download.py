@@ -18,6 +18,8 @@ from handlers.words import Body, Text, line
 from storage.database import Database, Saved
 from storage.records import Answer, Kind, Message, Work
 
+ANOTHER_TEXT = "another_text"
+"""Why a file was given up: what is kept is not what its digest is of."""
 _DIGITS = 12  # as the ledger's heads have it: enough to compare by eye
 
 
@@ -48,13 +50,25 @@ def exact_bytes(answer: Answer) -> bytes | None:
 
 async def tell_that_slack_took_no_file(file: Message, work: Work, code: str, saved: Saved, *, now: Clock) -> None:
     """Say in the thread why the file did not come, and what to do."""
-    told = messages.plain(
-        f"Slack did not take the file of the approved text ({code}). Whoever runs the bot: the app needs the scope "
-        "`files:write`. Press Download again then.",
-        fallback="Slack did not take the file",
-    )
-    slot = f"no {file.slot.removeprefix(f'{work.id}/')}/{file.revision}"[:70]
+    told = messages.plain(_why_no_file(code), fallback="There is no file of the approved text")
+    slot = f"no {file.slot.removeprefix(f'{work.id}/')}/{file.revision}"[:90]
     await saved.outbox.plan(owed(work, None, Kind.NOTICE, slot, told, now=now))
+
+
+def _why_no_file(code: str) -> str:
+    match code:
+        case _ if code == ANOTHER_TEXT:
+            return "What is kept of the text is not what was approved, so there is no file. Tell whoever runs the bot."
+        case "missing_scope":
+            return (
+                "Slack did not take the file of the approved text: the app lacks the scope `files:write`. Ask whoever "
+                "runs the bot for it, and press Download again then."
+            )
+        case _:
+            return (
+                f"Slack did not take the file of the approved text ({code}). Press Download again in a while; if that "
+                "does not help, tell whoever runs the bot the word in brackets."
+            )
 
 
 def _refuse_what_is_not_approved(case: Case, stack: Stack, now: Clock) -> None:
@@ -82,4 +96,4 @@ def _file(case: Case, *, now: Clock) -> Message:
 
 def _where_it_is(request: Request, work: Work, file: Message, *, now: Clock) -> Message:
     told = messages.plain(f"The approved text is in this thread already, as `{file.body['facts']['file']}`.")
-    return owed(work, None, Kind.NOTICE, f"file again/{request.key}"[:70], told, now=now, person=request.person)
+    return owed(work, None, Kind.NOTICE, f"file again/{request.key}"[:90], told, now=now, person=request.person)

@@ -19,7 +19,7 @@ from bot.slack.read_back import ReadBack
 from bot.slack.seen import digest_of, words_of_blocks
 from bot.slack.shared_file import SHARE, share
 from bot.slack.shut import ShutChannels
-from handlers.download import exact_bytes, tell_that_slack_took_no_file
+from handlers.download import ANOTHER_TEXT, exact_bytes, tell_that_slack_took_no_file
 from handlers.ports import Clock, Sleep
 from handlers.words import Body
 from storage.crashpoints import crashpoint
@@ -167,7 +167,7 @@ class Posting:
             answer = await saved.answers.get(message.answer_id or "")
         content = exact_bytes(answer) if answer else None
         if content is None:
-            raise CallFailed(Trouble.NEVER, "another_text")
+            raise CallFailed(Trouble.NEVER, ANOTHER_TEXT)
         await share(message, work, content, calls=self._calls)
         at = self._tick()
         found = await self._read_back.find(message, work, {message.slot}, sent_by=lambda: at)

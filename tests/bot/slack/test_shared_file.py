@@ -120,9 +120,22 @@ async def test_without_the_scope_the_thread_hears_it_and_goes_on(desk: Desk, met
     assert "files:write" in told
 
 
-async def test_bytes_that_are_not_what_was_approved_are_never_sent(desk: Desk) -> None:
-    _, _, slot = await approved(desk, TEXT.replace("far", "near"))
+async def test_any_other_refusal_is_named_and_the_thread_goes_on(desk: Desk) -> None:
+    desk.slack.faults.add(SHARE, Fault.ERROR("invalid_arguments"), times=9)
+    work, _, slot = await approved(desk)
     await desk.delivers(within=60)
+    assert (await desk.row(slot)).given_up == "invalid_arguments"
+    said = await desk.shown(work)
+    assert "and that is all" in said
+    (told,) = [words for words in said if words.startswith("Slack did not take the file")]
+    assert "(invalid_arguments)" in told
+    assert "files:write" not in told
+
+
+async def test_bytes_that_are_not_what_was_approved_are_never_sent(desk: Desk) -> None:
+    work, _, slot = await approved(desk, TEXT.replace("far", "near"))
+    await desk.delivers(within=60)
+    assert any(said.startswith("What is kept of the text is not what was approved") for said in await desk.shown(work))
     assert shared(desk) == []
     assert (await desk.row(slot)).given_up == "another_text"
     assert not [call for call in desk.slack.calls if call.method.startswith("files.")]
