@@ -208,6 +208,16 @@ def test_the_quick_hash_is_the_hash(written: Chained) -> None:
     assert hash_of_row(row) == hash_of(written)
 
 
+def test_half_a_character_has_a_hash_of_its_own() -> None:
+    """No database of ours keeps one, but what somebody wrote into a file is to be judged and not to break us."""
+    hashes = set()
+    for words in ("\ud800", "\udfff", "?", ""):
+        written = Chained(seq=1, team="T0ZOO", at=NOON, who=words, what="said", body="{}", previous="", hash="")
+        assert hash_of_row([getattr(written, name) for name in _COLUMNS]) == hash_of(written)
+        hashes.add(hash_of(written))
+    assert len(hashes) == 4
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     if request.param == "sqlite":

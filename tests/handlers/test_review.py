@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from handlers.incoming import Reaction, Wish
 from handlers.judge import Judgement
 from handlers.ports import LookupFailed
+from handlers.repair import OVERTAKEN, SEEN_BEFORE
 from handlers.review import NotYet, meaning
 from handlers.stack import ReviewRules
 from storage.ledger import first_fault
@@ -72,6 +74,27 @@ async def test_a_reviewers_reaction_on_the_text_or_its_card_approves(house: Hous
     [(state, words)] = await house.verdicts_said(text.work_id)
     assert state == "approved"
     assert words.startswith(f"Approved by @{RAE}: text {text.sha256[:8]}, 14:32 UTC. Ledger ")
+
+
+async def test_what_was_seen_by_looking_and_is_told_later_changes_nothing(house: House, text: Answer) -> None:
+    """We looked, and there stood the last of three: a tick, taken away, given again. Then Slack tells the last two."""
+    message = await house.message_of(text, Kind.ANSWER)
+    first = house.now()
+    seen = replace(house.reaction(RAE, CHECK, message, at=first, key="reaction/seen/1"), seen=True)
+    away = house.reaction(RAE, CHECK, message, added=False)
+    anew = house.reaction(RAE, CHECK, message)
+    for word in (seen, anew, away):
+        await house.delivers(word)
+    assert await house.state(text) == "approved"
+    assert [verdict.kind for verdict in await house.verdicts(text)] == [VerdictKind.APPROVE]
+    async with house.storage.reading() as saved:
+        told, overtaken = await saved.inbox.get(anew.key), await saved.inbox.get(away.key)
+        handled = {letter.key: letter for letter in await saved.inbox.handled_in_line(anew.line)}
+    assert told is not None
+    assert overtaken is not None
+    assert (told.outcome, overtaken.outcome) == (SEEN_BEFORE, OVERTAKEN)
+    assert {anew.key, away.key} <= handled.keys()
+    assert len(await house.verdicts_said(text.work_id)) == 1
 
 
 async def test_an_approval_and_its_ledger_entry_are_one(house: House, text: Answer) -> None:
