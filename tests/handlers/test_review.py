@@ -15,10 +15,11 @@ from handlers.ports import LookupFailed
 from handlers.repair import OVERTAKEN, SEEN_BEFORE
 from handlers.review import NotYet, meaning
 from handlers.stack import ReviewRules
+from handlers.verdicts import LAPSED
 from storage.ledger import first_fault
 from storage.records import Answer, Kind, VerdictKind
 from tests.fakes import a_stack
-from tests.handlers.house import ANN, LAUNCH, RAE, SAM, STAN, TAO, House, open_house
+from tests.handlers.house import ANN, LAUNCH, RAE, SAM, STAN, TAO, House, open_house, words_of
 
 CHECK, CROSS = "white_check_mark", "x"
 
@@ -402,6 +403,11 @@ async def test_a_send_back_taken_away_approves_nothing_that_changed_meanwhile(ho
     assert await house.state(text) != "approved"
     notice = (await house.said(text.work_id, Kind.NOTICE))[-1]
     assert "does not count any more" in json.dumps(notice.body)
+    lapse = (await house.verdicts(text))[-1]
+    assert (lapse.person, lapse.kind, lapse.via) == (RAE, VerdictKind.WITHDRAW, LAPSED)
+    why = lapse.evidence["why"]
+    assert why
+    assert why in words_of(notice)
 
 
 # taking away
@@ -628,6 +634,26 @@ async def test_a_verdict_given_meanwhile_makes_the_gate_look_again(
     await house.delivers(house.reaction(RAE, CHECK, part))
     assert await house.state(text) == "approved"
     assert house.slack.asked.count(f"person {SAM}") == 2  # for Sam's own word, and again when Rae's made two
+
+
+async def test_what_is_taken_away_looks_again_when_a_verdict_came_meanwhile(
+    house: House, text: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.reacts(SAM, text, CROSS)
+    await house.reacts(RAE, text)
+    part, looks, first = await house.message_of(text), house.slack.messages, [True]
+
+    async def slow(*given: object, **named: object) -> object:
+        if first:
+            first.clear()
+            await house.delivers(house.reaction(RAE, CROSS, part))
+        return await looks(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(house.slack, "messages", slow)
+    await house.delivers(house.reaction(SAM, CROSS, part, added=False))
+    said = [(verdict.person, verdict.kind) for verdict in await house.verdicts(text)]
+    assert said[-2:] == [(RAE, VerdictKind.SEND_BACK), (SAM, VerdictKind.WITHDRAW)]
+    assert await house.state(text) == "changes_requested"
 
 
 # solo, newer finals, time
