@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from datetime import date, datetime
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _LEAST_USD = 0.0001
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def duration(seconds: float) -> str:
@@ -30,6 +31,11 @@ def money(usd: float) -> str:
     digits = max(2, 1 - math.floor(math.log10(usd)))
     whole, _, cents = f"{usd:,.{digits}f}".partition(".")
     return f"about ${whole}.{cents.rstrip('0').ljust(2, '0')}"
+
+
+def day(on: date) -> str:
+    """3 Aug 2026."""
+    return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"
 
 
 def clock(at: datetime) -> str:

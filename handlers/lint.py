@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -37,7 +37,6 @@ CODES: Mapping[str, str] = MappingProxyType(
         "N421": "One person keeps up more models than their work may need.",
     }
 )
-STALE_AFTER = timedelta(days=60)
 PLACEHOLDER_PERSONS = frozenset({"U0REPLACEME", "U0REPLACETOO"})
 PLACEHOLDER_ID = "replace-with-"
 _ENOUGH_FOR_ONE = 3  # models that own a stage, where one person asks and approves
@@ -246,7 +245,7 @@ def _prices(stack: Stack, today: date) -> Remarks:
                 f"The price of {key} was checked on {model.price.checked}, which is still to come; correct the day."
             )
             yield Remark(code="W411", at=at, sentence=sentence)
-        elif today - model.price.checked > STALE_AFTER:
+        elif model.price.is_stale(today):
             days = (today - model.price.checked).days
             sentence = f"The price of {key} was checked {days} days ago; look again and set checked to that day."
             yield Remark(code="W410", at=at, sentence=sentence)

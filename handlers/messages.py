@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from handlers.figures import clock, count, duration, money, short, tokens
+from handlers.figures import clock, count, day, duration, money, short, tokens
 from handlers.incoming import Wish
 from handlers.material import title
 from handlers.stack import StageName
@@ -49,7 +49,12 @@ def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What a card tells of a run that gave an answer; `because` says why another model answered than was assigned."""
+    """What a card tells of a run that gave an answer.
+
+    Attributes:
+        because: why another model answered than was assigned.
+        price_of: the day somebody looked up the price, where that was long ago.
+    """
 
     model: str
     seconds: float
@@ -62,6 +67,7 @@ class Outcome:
     done: str = "answered"
     instead_of: str = ""
     because: str = ""
+    price_of: date | None = None
 
 
 def answered(run: Run, outcome: Outcome) -> Body:
@@ -70,6 +76,7 @@ def answered(run: Run, outcome: Outcome) -> Body:
         figures += f" · {tokens(outcome.tokens, estimated=outcome.estimated)}"
     if outcome.usd is not None:
         figures += f"{', ' if outcome.tokens is not None else ' · '}{money(outcome.usd)}"
+        figures += f" (price of {day(outcome.price_of)})" if outcome.price_of else ""
     who = bold(f"{outcome.model} for {outcome.instead_of}") if outcome.instead_of else outcome.model
     lines = [line(bold(name_of(run)), f" · {outcome.done} · ", who, figures)]
     if outcome.because:

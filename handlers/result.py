@@ -222,6 +222,7 @@ def _outcome(made: Made, ended: datetime) -> messages.Outcome:
         read=sentence(made.context.manifest),
         remark=" ".join(remark for remark in remarks if remark),
         done=_done(made.said.decision),
+        price_of=got.model.price.checked if got.model.price and got.model.price.is_stale(ended.date()) else None,
     )
 
 

@@ -30,6 +30,8 @@ from pydantic import (
 from handlers.hours import read_hours
 
 V = TypeVar("V")
+STALE_AFTER = timedelta(days=60)
+"""So long after somebody looked a price may be another by now."""
 _DURATION_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -183,6 +185,10 @@ class Price(_Value):
     input: Number = Field(ge=0, allow_inf_nan=False)
     output: Number = Field(ge=0, allow_inf_nan=False)
     checked: Day
+
+    def is_stale(self, today: date) -> bool:
+        """Whether nobody has looked for so long that it is said wherever the price counts."""
+        return today - self.checked > STALE_AFTER
 
 
 class Model(_Value):

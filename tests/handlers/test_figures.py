@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
-from handlers.figures import clock, count, duration, money, short, tokens
+from handlers.figures import clock, count, day, duration, money, short, tokens
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,7 @@ def test_counts_and_digests() -> None:
     assert count(2, "reply", "replies") == "2 replies"
     assert short("8c1f04be99aa") == "8c1f04be"
     assert clock(datetime(2026, 11, 3, 14, 2, tzinfo=UTC)) == "14:02 UTC"
+
+
+def test_days() -> None:
+    assert [day(date(2026, month, 3)) for month in (1, 9, 12)] == ["3 Jan 2026", "3 Sep 2026", "3 Dec 2026"]

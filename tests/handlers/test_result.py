@@ -54,6 +54,22 @@ async def test_the_card_tells_model_time_tokens_cost_reason_and_reading(house: H
     assert run.cost_usd == pytest.approx(0.0014)
 
 
+@pytest.mark.parametrize(
+    ("checked", "says"),
+    [
+        ("2026-09-04", "about $0.0014\n"),
+        ("2026-09-03", "about $0.0014 (price of 3 Sep 2026)\n"),
+        ("2025-01-31", "about $0.0014 (price of 31 Jan 2025)\n"),
+    ],
+)
+async def test_a_price_nobody_looked_up_for_sixty_days_is_told_with_its_day(
+    house: House, checked: str, says: str
+) -> None:
+    house.stack = a_stack(models={"quick": a_model(price={"input": 5.0, "output": 20.0, "checked": checked})})
+    run, _ = await ran(house, "draft", "It opens.")
+    assert f", {says}" in await house.card_of(run)
+
+
 async def test_a_model_without_a_price_has_no_cost(house: House) -> None:
     run, _ = await ran(house, "draft", "It opens.")
     assert run.cost_usd is None
