@@ -69,7 +69,7 @@ async def run_stage(
             context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
-            got = await _ask(run, decided, context, stack, models=models)
+            got = await _ask(run, work, decided, context, stack, models=models)
         stage = StageName(run.stage)
         allowed = stack.rules(stage).max_output_tokens
         deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
@@ -214,7 +214,7 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
             pause = NEXT_BEATS
 
 
-async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, models: Models) -> Answered:
+async def _ask(run: Run, work: Work, decided: Route, context: Context, stack: Stack, *, models: Models) -> Answered:
     """Ask the assigned model, then its fallbacks in order; who was tried is never forgotten."""
     rules = stack.rules(decided.stage)
     prompt = Prompt(
@@ -239,6 +239,9 @@ async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, mode
                 run_id=run.id,
                 epoch=run.epoch,
                 host_concurrency=None if host is None else host.concurrency,
+                channel=work.channel,
+                jurisdictions=stack.policy(work.channel).jurisdictions,
+                min_trust=rules.min_trust,
             )
             answer = await models.ask(assignment, prompt)
         except ModelFailed as failure:
