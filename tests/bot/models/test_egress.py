@@ -24,7 +24,7 @@ from bot.models.assigned import AssignedModels
 from bot.models.clients import open_client
 from bot.models.egress import LockedTransport, Origin
 from bot.models.errors import AttemptFailed
-from bot.playground.scripted import Reply, ScriptedModels
+from bot.playground.scripted import Recorded, Reply, ScriptedModels
 from handlers import run as running
 from handlers.context import Context
 from handlers.errors import ModelFailed
@@ -474,7 +474,8 @@ async def test_over_real_sockets_nobody_even_connects_to_where_a_redirect_points
             f"http://localhost:{own}/v1/chat/completions",
         ]
         for place in places:
-            asking.endpoint.answers = lambda _, place=place: Reply(status=status, headers={"Location": place})
+            reply = Reply(status=status, headers={"Location": place})
+            asking.endpoint.answers = partial(_always, reply)
             outcome = await asking.outcome(asking.assignment())
             assert isinstance(outcome, ModelFailed)
             assert outcome.sentence == (
@@ -483,3 +484,7 @@ async def test_over_real_sockets_nobody_even_connects_to_where_a_redirect_points
             assert len(asking.endpoint.requests) == 1
         assert connections == []
         assert other.requests == []
+
+
+def _always(reply: Reply, _: Recorded) -> Reply:
+    return reply
