@@ -46,7 +46,7 @@ def barred_now(assignment: Assignment, stack: Stack | None) -> str | None:
 def _known_as_now(assignment: Assignment, stack: Stack) -> Iterator[Model]:
     """The same model as the stack describes it now: an operator may have corrected where it is operated."""
     for model in stack.models.values():
-        if (model.base_url, model.id) == (assignment.model.base_url, assignment.model.id):
+        if model.endpoint == assignment.model.endpoint:
             yield model
 
 
