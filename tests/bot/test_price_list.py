@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from bot import price_list
 from bot.cli import main
 from bot.price_list import NOT_KNOWN, look_up
 from handlers.published import Published
@@ -176,7 +176,7 @@ def test_each_model_is_one_line_and_what_differs_has_a_code(stack: Path, capsys:
 
 
 def test_a_difference_counts_only_when_it_is_strict(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fresh = STACK.replace("2026-11-01", price_list.datetime.now(price_list.UTC).date().isoformat())
+    fresh = STACK.replace("2026-11-01", datetime.now(UTC).date().isoformat())
     stack.write_text(fresh)
     assert main(["check", "--strict", "--stack", str(stack)]) == 0
     assert main(["check", "--prices", "--stack", str(stack)]) == 0
