@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -222,3 +223,52 @@ async def test_trouble_with_the_database_costs_no_answer(desk: Desk, monkeypatch
     monkeypatch.setattr("handlers.call.is_trouble", lambda problem: isinstance(problem, ConnectionError))
     monkeypatch.setattr("storage.cooldowns.Cooldowns.forget", full)
     assert (await desk.asks()).key == "hare"
+
+
+async def test_nobody_is_ever_asked_whom_floor_policy_or_context_size_bars(desk: Desk) -> None:
+    """Three hundred stacks by chance, the same each time, with models that fail; the rules are worked out anew here."""
+    places = ["us", "eu", "cn", None]
+    dice = random.Random(28)
+    answered = failed = 0
+    for _ in range(300):
+        keys = [f"m{number}" for number in range(dice.randint(1, 5))]
+        models = {
+            key: a_model(
+                id=key,
+                trust=dice.randint(1, 5),
+                context_tokens=dice.choice([4_500, 6_000, 50_000]),
+                **({"jurisdiction": place} if (place := dice.choice(places)) else {}),
+            )
+            for key in keys
+        }
+        floor, tokens = dice.randint(1, 4), dice.choice([10, 1_000, 3_000])
+        allowed = dice.choice([None, [], ["us"], ["eu", "us"], ["cn"]])
+        stages = {"draft": {"model": dice.choice(keys), "fallbacks": dice.sample(keys, len(keys)), "min_trust": floor}}
+        channels = {LAUNCH: {} if allowed is None else {"jurisdictions": allowed}}
+        desk.stack = a_stack(models=models, stages=stages, channels=channels)
+        desk.models = FakeModels(**{key: BUSY for key in keys if dice.random() < 0.4})
+        for key in keys:
+            if dice.random() < 0.2:
+                await desk.rests(key, seconds=dice.choice([5, 500]))
+        may = {
+            key
+            for key, said in desk.stack.models.items()
+            if said.trust >= floor
+            and (allowed is None or said.jurisdiction in allowed)
+            and tokens + 4_000 <= said.context_tokens
+        }
+        decided = route(desk.stack, StageName.DRAFT, LAUNCH)
+        if isinstance(decided, Route):
+            try:
+                got = await desk.asks(tokens=tokens)
+            except ModelFailed:
+                failed += 1
+            else:
+                answered += 1
+                assert got.key in may
+        else:
+            assert not may
+        assert set(desk.asked) <= may
+        assert len(desk.asked) == len(set(desk.asked))
+    assert answered > 30
+    assert failed > 60
