@@ -143,7 +143,9 @@ class Countersign(Parts):
         token = self._access.bot_token.get_secret_value()
         client = build_client(token, self._access.api_url, session)
         seats = None if self.storage.is_sqlite else SharedSeats(self.storage)
-        self.models = AssignedModels(environment=self._environment, metrics=self.metrics, seats=seats)
+        self.models = AssignedModels(
+            environment=self._environment, metrics=self.metrics, seats=seats, stack=lambda: self.live.stack
+        )
         self._exit.push_async_callback(self.models.aclose)
         self.sources = self._sources or self._reading_room()
         who = await who_we_are(client)

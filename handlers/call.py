@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from handlers import messages
@@ -25,11 +25,46 @@ PATIENCE = timedelta(seconds=60)
 _SERVED_LIMIT = 200  # the column's
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What a run has to ask, in which channel, by which route and under which stack."""
+
+    run: Run
+    channel: str
+    decided: Route
+    context: Context
+    stack: Stack
+
+    @property
+    def prompt(self) -> Prompt:
+        rules = self.stack.rules(self.decided.stage)
+        return Prompt(
+            system=self.context.system,
+            user=self.context.user,
+            max_output_tokens=rules.max_output_tokens,
+            temperature=rules.temperature,
+        )
+
+    def to(self, key: str) -> Assignment:
+        """One model of the route, with the policy that must hold when it is asked."""
+        rules, model = self.stack.rules(self.decided.stage), self.stack.models[key]
+        host = self.stack.hosts.get(model.host)
+        return Assignment(
+            key=key,
+            model=model,
+            timeout_seconds=rules.timeout_seconds,
+            stage=self.decided.stage,
+            run_id=self.run.id,
+            epoch=self.run.epoch,
+            host_concurrency=None if host is None else host.concurrency,
+            channel=self.channel,
+            jurisdictions=self.stack.policy(self.channel).jurisdictions,
+            min_trust=rules.min_trust,
+        )
+
+
 async def ask_in_order(
-    run: Run,
-    decided: Route,
-    context: Context,
-    stack: Stack,
+    question: Question,
     *,
     models: Models,
     storage: Database,
@@ -44,11 +79,11 @@ async def ask_in_order(
     Raises:
         ModelFailed: nobody answered; its sentence says who was asked, who was not, and why.
     """
-    prompt = _prompt(decided, context, stack)
+    decided, stack = question.decided, question.stack
     tried: dict[str, ModelFailed] = {}
     resting: list[tuple[Cooldown, str]] = []
     for key in (decided.model, *decided.fallbacks):
-        if sentence := too_long(stack, decided.stage, key, context.tokens):
+        if sentence := too_long(stack, decided.stage, key, question.context.tokens):
             tried[key] = ModelFailed(sentence, code="context_too_long")
             continue
         cooling = await _cooling(storage, now)
@@ -56,9 +91,9 @@ async def ask_in_order(
             tried[key] = ModelFailed(sentence, code="resting")
             resting.append((cooling[stack.models[key].endpoint], key))
             continue
-        answer = await _ask(run, decided, key, prompt, stack, tried, models=models, storage=storage, now=now)
+        answer = await _ask(question, key, tried, models=models, storage=storage, now=now)
         if answer is not None:
-            return _answered(answer, key, decided, stack, tried)
+            return _answered(answer, key, question, tried)
     for cooldown, key in sorted(resting, key=lambda one: (one[0].until, one[1])):
         wait = (cooldown.until or now()) - now()
         if wait > PATIENCE:
@@ -66,22 +101,12 @@ async def ask_in_order(
         waits(tried[key].sentence)
         await sleep(max(0.0, wait.total_seconds()))
         waits("")
-        answer = await _ask(run, decided, key, prompt, stack, tried, models=models, storage=storage, now=now)
+        answer = await _ask(question, key, tried, models=models, storage=storage, now=now)
         if answer is not None:
-            return _answered(answer, key, decided, stack, tried)
+            return _answered(answer, key, question, tried)
     told = " ".join([" Then: ".join(failure.sentence for failure in tried.values()), *_not_asked(decided)])
     way = f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."
     raise ModelFailed(f"{told} {way}", code=list(tried.values())[-1].code)
-
-
-def _prompt(decided: Route, context: Context, stack: Stack) -> Prompt:
-    rules = stack.rules(decided.stage)
-    return Prompt(
-        system=context.system,
-        user=context.user,
-        max_output_tokens=rules.max_output_tokens,
-        temperature=rules.temperature,
-    )
 
 
 async def _cooling(storage: Database, now: Clock) -> dict[str, Cooldown]:
@@ -90,11 +115,8 @@ async def _cooling(storage: Database, now: Clock) -> dict[str, Cooldown]:
 
 
 async def _ask(
-    run: Run,
-    decided: Route,
+    question: Question,
     key: str,
-    prompt: Prompt,
-    stack: Stack,
     tried: dict[str, ModelFailed],
     *,
     models: Models,
@@ -102,20 +124,9 @@ async def _ask(
     now: Clock,
 ) -> ModelAnswer | None:
     """One model's answer; None if it gave none, which then stands in `tried` and, for all processes, in the tables."""
-    model = stack.models[key]
-    host = stack.hosts.get(model.host)
-    assignment = Assignment(
-        key=key,
-        model=model,
-        timeout_seconds=stack.rules(decided.stage).timeout_seconds,
-        stage=decided.stage,
-        run_id=run.id,
-        epoch=run.epoch,
-        host_concurrency=None if host is None else host.concurrency,
-    )
-    began = now()
+    assignment, began = question.to(key), now()
     try:
-        answer = await models.ask(assignment, prompt)
+        answer = await models.ask(assignment, question.prompt)
     except ModelFailed as failure:
         tried[key] = failure
         await _remember(assignment, failure, began, storage=storage, now=now)
@@ -147,14 +158,15 @@ async def _remember(
             raise
 
 
-def _answered(answer: ModelAnswer, key: str, decided: Route, stack: Stack, tried: dict[str, ModelFailed]) -> Answered:
+def _answered(answer: ModelAnswer, key: str, question: Question, tried: dict[str, ModelFailed]) -> Answered:
     """The answer with who gave it; if it was not the assigned model, with everybody who was passed over."""
+    decided, model = question.decided, question.stack.models[key]
     served = answer.served_id and storable(answer.served_id)[:_SERVED_LIMIT]
-    storable_answer = replace(answer, text=storable(answer.text), served_id=served)
+    kept = replace(answer, text=storable(answer.text), served_id=served)
     if key == decided.model:
-        return Answered(answer=storable_answer, key=key, model=stack.models[key])
+        return Answered(answer=kept, key=key, model=model)
     because = " ".join([*(failure.sentence for failure in tried.values()), *_not_asked(decided)])
-    return Answered(answer=storable_answer, key=key, model=stack.models[key], instead_of=decided.model, because=because)
+    return Answered(answer=kept, key=key, model=model, instead_of=decided.model, because=because)
 
 
 def _not_asked(decided: Route) -> Sequence[str]:

@@ -55,6 +55,8 @@ class Assignment:
     """Which model is asked, under its key in the stack, for how long at most, for which stage, and by which run.
 
     `host_concurrency` is how many may ask at the model's host at once, whatever the model; None: any number.
+    `channel`, `jurisdictions` (None: anywhere) and `min_trust` are the policy where it is asked; it is looked at again
+    before each call, so that a wrong route reaches nobody.
     """
 
     key: str
@@ -64,6 +66,9 @@ class Assignment:
     run_id: str = ""
     epoch: int = 0
     host_concurrency: int | None = None
+    channel: str = ""
+    jurisdictions: tuple[str, ...] | None = None
+    min_trust: int = 1
 
     @property
     def limits(self) -> list[tuple[str, int]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from handlers.permission import barred_by
 from handlers.stack import Gate, Model, Posture, Priority, Stack, StageName
 
 
@@ -152,14 +153,12 @@ def candidates(stack: Stack, stage: StageName) -> tuple[str, ...]:
 
 def barred_because(stack: Stack, key: str, stage: StageName, channel: str) -> str | None:
     """The rule that keeps a model from a stage in a channel, in words; None where it may work."""
-    model, floor = stack.models[key], stack.rules(stage).min_trust
-    if model.trust < floor:
-        return f"{key} has trust {model.trust}, below the stage's floor of {floor}"
-    allowed = stack.policy(channel).jurisdictions
-    if allowed is None or model.jurisdiction in allowed:
-        return None
-    where = f"is operated in {model.jurisdiction}" if model.jurisdiction else "names no jurisdiction"
-    return f"{key} {where} and this channel allows {_listed(allowed, 'and') if allowed else 'none'}"
+    return barred_by(
+        key,
+        stack.models[key],
+        min_trust=stack.rules(stage).min_trust,
+        jurisdictions=stack.policy(channel).jurisdictions,
+    )
 
 
 def route(stack: Stack, stage: StageName, channel: str, *, exclude: Collection[str] = ()) -> Route | NoRoute:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, Self
 
 from handlers import messages
-from handlers.call import ask_in_order
+from handlers.call import Question, ask_in_order
 from handlers.context import Context, Item, compose, sentence
 from handlers.errors import ModelFailed, Refusal
 from handlers.material import material, stage_of
@@ -71,9 +71,8 @@ async def run_stage(
             context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
-            got = await ask_in_order(
-                run, decided, context, stack, models=models, storage=storage, now=now, waits=beat.waits
-            )
+            question = Question(run=run, channel=work.channel, decided=decided, context=context, stack=stack)
+            got = await ask_in_order(question, models=models, storage=storage, now=now, waits=beat.waits)
         stage = StageName(run.stage)
         allowed = stack.rules(stage).max_output_tokens
         deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC
 from typing import Any
@@ -12,16 +11,12 @@ from sqlalchemy import Row, bindparam, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.canonical import canonical
 from storage.records import Chained, Entry
 from storage.rows import record, values
 
 _ledger = tables.ledger
 BEGINNING = "0" * 64
-
-
-def canonical(body: dict[str, Any]) -> str:
-    """JSON with one spelling: sorted keys, no spaces, no escapes that are not needed, no NaN."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def hash_of(entry: Chained) -> str:

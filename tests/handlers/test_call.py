@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from handlers.call import PATIENCE, ask_in_order
+from handlers.call import PATIENCE, Question, ask_in_order
 from handlers.context import Context, Manifest
 from handlers.errors import ModelFailed
 from handlers.result import Answered
@@ -55,11 +55,10 @@ class Desk:
     async def asks(self, *, tokens: int = 100) -> Answered:
         decided = route(self.stack, StageName.DRAFT, LAUNCH)
         assert isinstance(decided, Route)
+        context = Context(system="Stage: draft", user="Of cranes", manifest=NOTHING, tokens=tokens)
+        run = a_run(self.house.now)
         return await ask_in_order(
-            a_run(self.house.now),
-            decided,
-            Context(system="Stage: draft", user="Of cranes", manifest=NOTHING, tokens=tokens),
-            self.stack,
+            Question(run=run, channel=LAUNCH, decided=decided, context=context, stack=self.stack),
             models=self.models,
             storage=self.house.storage,
             now=self.house.now,
