@@ -108,12 +108,18 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """A conversation as Slack knows it."""
+    """A conversation as Slack knows it.
+
+    Attributes:
+        is_external: shared with another organisation, or about to be.
+        is_strange: neither a channel nor a direct message, so nobody here knows who reads along.
+    """
 
     id: str
     is_member: bool = True
     is_archived: bool = False
     is_external: bool = False
+    is_strange: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,11 +136,14 @@ class SeenMessage:
 
 
 class Slack(Protocol):
-    """What we read from Slack. Each raises LookupFailed when Slack does not say."""
+    """What we read from Slack. Each raises LookupFailed when Slack does not say.
+
+    A place may be what Slack said half a minute ago; `now`: what it says these seconds.
+    """
 
     async def person(self, person: str) -> Person: ...
     async def members_of(self, group: str) -> frozenset[str]: ...
-    async def place(self, channel: str) -> Place: ...
+    async def place(self, channel: str, *, now: bool = False) -> Place: ...
     async def message(self, channel: str, ts: str, *, thread_ts: str | None = None) -> SeenMessage | None: ...
     async def messages(self, channel: str, thread_ts: str, wanted: Sequence[str]) -> dict[str, SeenMessage]: ...
 

@@ -1,6 +1,7 @@
 """Not one byte goes to a host that the channel bars, and no connection: not by any redirect, fallback, route or reload.
 
-The real client asks (httpx, httpcore, the real `_ask` or `run_stage`); under it a network of ours notes who is reached.
+The real client asks (httpx, httpcore, the real `ask_in_order` or `run_stage`); under it a network of ours notes who is
+reached.
 What is barred is worked out here anew, from tables of the test's own.
 """
 
@@ -26,6 +27,7 @@ from bot.models.egress import LockedTransport, Origin
 from bot.models.errors import AttemptFailed
 from bot.playground.scripted import Recorded, Reply, ScriptedModels
 from handlers import run as running
+from handlers.call import Question, ask_in_order
 from handlers.context import Context
 from handlers.errors import ModelFailed
 from handlers.ports import Assignment
@@ -33,7 +35,7 @@ from handlers.result import Answered
 from handlers.routing import NoRoute, Route, route
 from handlers.run import prepare, run_stage
 from handlers.stack import Model, Stack, StageName
-from storage.records import Lane, Run, RunState, Work
+from storage.records import Cooldown, Lane, Run, RunState, Work
 from tests.bot.models.conftest import PROMPT, Asking
 from tests.bot.models.recorder import Played, Recorder, answering, response
 from tests.fakes import FakeClock, fake_cut
@@ -231,9 +233,32 @@ async def tap(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wiretap]:
     await wiretap.models.aclose()
 
 
+class Forgetful:
+    """Remembers of no endpoint that it failed, so that every combination begins anew."""
+
+    def __init__(self) -> None:
+        self.cooldowns = self
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Forgetful]:
+        yield self
+
+    transaction = reading
+
+    async def current(self, _: object) -> dict[str, Cooldown]:
+        return {}
+
+    async def all(self) -> dict[str, Cooldown]:
+        return {}
+
+    async def note(self, _: Cooldown) -> None:
+        return
+
+
 async def asked(decided: Route, context: Context, stack: Stack, models: AssignedModels) -> Answered | ModelFailed:
     try:
-        return await running._ask(RUN, WORK, decided, context, stack, models=models)
+        question = Question(run=RUN, channel=HERE, decided=decided, context=context, stack=stack)
+        return await ask_in_order(question, models=models, storage=Forgetful(), now=lambda: NOON)  # type: ignore[arg-type]  # all it is asked for
     except ModelFailed as failed:
         return failed
 
@@ -316,6 +341,7 @@ async def test_a_whole_run_with_a_wrong_route_reaches_nobody_who_is_barred(
         await run_stage(
             run,
             storage=house.storage,
+            slack=house.slack,
             models=tap.models,
             sources=house.sources,
             heartbeats=house.heartbeats,
