@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from handlers.remarks import Path, Remark
 from handlers.routing import assigned_model, barred_because, same_family
-from handlers.soundness import is_group, may_approve
+from handlers.soundness import is_group, may_approve, works_on_a_text
 from handlers.stack import ChannelPolicy, Gate, Model, Posture, Stack, StageName, is_loopback
 
 CODES: Mapping[str, str] = MappingProxyType(
@@ -35,6 +35,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "W419": "A value of the preset was not replaced.",
         "N420": "A fallback of a final owner is less trusted than the owner.",
         "N421": "One person keeps up more models than their work may need.",
+        "N422": "A pipeline can only be run where there is a text already.",
     }
 )
 PLACEHOLDER_PERSONS = frozenset({"U0REPLACEME", "U0REPLACETOO"})
@@ -262,6 +263,16 @@ def _no_price(key: str, model: Model, *, counted: bool) -> Remarks:
         yield Remark(code="N412", at=("models", key), sentence=sentence)
 
 
+def _pipelines_on_texts(stack: Stack) -> Remarks:
+    for name, pipeline in stack.pipelines.items():
+        if pipeline.stages and works_on_a_text(pipeline.stages[0]):
+            first = pipeline.stages[0]
+            sentence = (
+                f"Pipeline {name} begins with {first}, so it can only be run in a thread that has a text already."
+            )
+            yield Remark(code="N422", at=("pipelines", name), sentence=sentence)
+
+
 _LOOKS: tuple[Callable[[Stack], Remarks], ...] = (
     _strongest_everywhere,
     _weak_final_owner,
@@ -275,4 +286,5 @@ _LOOKS: tuple[Callable[[Stack], Remarks], ...] = (
     _idle_models,
     _room,
     _placeholders,
+    _pipelines_on_texts,
 )

@@ -18,6 +18,7 @@ from handlers.result import Answered, Cut, Made, NotOurs, deliver, whole
 from handlers.routing import NoRoute, Route, route
 from handlers.sources import NOTHING_READ, Readings, hand_over, read_sources
 from handlers.stack import Model, Stack, StageName
+from handlers.walk import step_failed
 from handlers.words import Body, storable
 from storage.crashpoints import crashpoint
 from storage.database import Database
@@ -275,6 +276,7 @@ async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Data
         if not await saved.runs.leave(run, state, at=ended, error=told, error_code=code):
             raise NotOurs
         await saved.outbox.revise(card_slot(run), card.to_json())
+        await step_failed(run, state, saved=saved, now=now)
 
 
 async def run_broke(run: Run, reference: str, *, storage: Database, now: Clock) -> None:

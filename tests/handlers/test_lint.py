@@ -192,6 +192,12 @@ PLANTED: list[tuple[dict[str, Any], str, tuple[str | int, ...], str]] = [
         ("stages", "final", "fallbacks", 0),
         "less trusted than owl",
     ),
+    (
+        {"pipelines": {"second-look": ["critique", "polish"], "whole": ["draft", "polish"]}},
+        "N422",
+        ("pipelines", "second-look"),
+        "begins with critique",
+    ),
 ]
 
 
