@@ -100,8 +100,8 @@ def test_a_stage_command_that_ends_so_begins_the_pipeline_at_that_stage(
         (
             asks("Say hello run contnet", stage=StageName.SCOUT, entrance=Entrance.COMMAND),
             (
-                "There is no pipeline `contnet`; there are `content` and `code`. Ask again with that name; if `run contnet` "
-                "belongs to your words, put a full stop after it."
+                "There is no pipeline `contnet`; there are `content` and `code`. Ask again with that name; if "
+                "`run contnet` belongs to your words, put a full stop after it."
             ),
         ),
     ],
