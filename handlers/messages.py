@@ -159,7 +159,9 @@ def walk_undecided(run: Run, versions: Sequence[Answer], *, rounds: int) -> Body
     assert run.walk is not None
     name = run.walk["name"]
     after = f" stopped at critique (step {run.walk['step']} of {run.walk['of']}): after {count(rounds, 'revision')} "
-    first = line(bold(name), after, "the critic still says to revise. Which text goes on is yours to say:")
+    first = line(
+        bold(name), after, "the critic still says to revise. ", Who(person=run.asked_by), ", which text goes on?"
+    )
     texts = [line(f"• {title(one)} · text {short(one.sha256)}") for one in versions]
     buttons = [
         Button(action=f"final:{place}", label=f"Final on {title(one)}", value=one.id)

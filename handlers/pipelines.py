@@ -22,7 +22,7 @@ _RUN_AT_THE_END = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _IN_WORDS = frozenset({Entrance.COMMAND, Entrance.MENTION})
-_NEARLY = 0.75  # of the letters, in their order
+_NEARLY = 0.8  # of the letters, in their order: so that `node` is not nearly `code`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,13 +47,13 @@ def meant(request: Request, stack: Stack) -> tuple[Request, Plan | None]:
     ends = _RUN_AT_THE_END.search(request.words) if request.entrance in _IN_WORDS else None
     if ends is None or request.stage is None:
         return request, None
+    otherwise = f"If `run {ends['name']}` belongs to your words, put a full stop after it."
     name = _named(ends["name"], stack.pipelines)
     if name is not None:
         words = request.words[: ends.start()].rstrip()
-        return _from(request.stage, name, stack.pipelines, replace(request, words=words))
+        return _from(request.stage, name, stack.pipelines, replace(request, words=words), otherwise)
     if _close(ends["name"], stack.pipelines):
-        way = f"Ask again with that name; if `run {ends['name']}` belongs to your words, put a full stop after it."
-        raise Refusal(f"{_no_such(ends['name'], stack.pipelines)} {way}")
+        raise Refusal(f"{_no_such(ends['name'], stack.pipelines)} {otherwise}")
     return request, None
 
 
@@ -76,11 +76,12 @@ def _first_two(words: str) -> str:
 
 
 def _from(
-    stage: StageName, name: str, pipelines: Mapping[str, Pipeline], request: Request
+    stage: StageName, name: str, pipelines: Mapping[str, Pipeline], request: Request, otherwise: str = ""
 ) -> tuple[Request, Plan | None]:
     pipeline = pipelines[name]
     if stage not in pipeline.stages:
-        raise Refusal(f"Pipeline {name} has no {stage}; its stages are {listed(pipeline.stages)}.")
+        stages = f"its stages are {listed(pipeline.stages)}" if pipeline.stages[1:] else f"it is {pipeline.stages[0]}"
+        raise Refusal(f"Pipeline {name} has no {stage}; {stages}. {otherwise}".rstrip())
     plan = Plan(name=name, pipeline=pipeline, place=pipeline.stages.index(stage))
     return replace(request, stage=stage, pipeline="", start=None), plan
 

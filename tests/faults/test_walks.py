@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.faults.process import Host, host
+from bot.playground.scripted import Recorded, Reply, demo_answers
+from tests.faults.process import PATIENCE, Host, host
 from tests.postgres import Server
+from tests.stories.workspace import stage_of
 
 BRIEF = "Say that the Fantacoptère has landed"
 PIPELINES = '\n[pipelines]\ncontent = ["draft", "critique", "final"]\n'
@@ -54,6 +57,30 @@ async def test_killed_at_this_point_of_a_walk_nothing_is_lost_and_nothing_made_t
         await check(us)
         asked_twice = point.startswith(("cp08", "cp10"))
         assert len(us.models.requests) == 3 + asked_twice
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgresql"])
+async def test_told_to_stop_in_the_middle_of_a_walk_the_next_start_has_the_step_that_follows(
+    where: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    server = request.getfixturevalue("postgres") if where == "postgresql" else None
+    url = await asyncio.to_thread(server.fresh) if server else None
+    other, asked = demo_answers(), list[str]()
+
+    def answer(recorded: Recorded) -> Reply:
+        said = other(recorded)
+        assert isinstance(said, Reply)
+        asked.append(stage_of(recorded.system))
+        return replace(said, pace=1.0 if asked == ["draft", "critique"] else 0.0)
+
+    async with host(tmp_path, answers=answer, database_url=url) as us:
+        await walks(us)
+        await us.start()
+        assert (await us.slack.as_person("ann").command("/draft", f"{BRIEF} run content")).ok
+        await us.slack.until(lambda: "critique" in asked, timeout=PATIENCE)
+        await us.terminate()
+        await us.start()
+        await check(us)
 
 
 async def test_of_two_workers_one_is_killed_in_the_middle_of_a_walk(tmp_path: Path, postgres: Server) -> None:

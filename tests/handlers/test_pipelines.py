@@ -70,6 +70,7 @@ def test_the_plan_holds_what_is_configured() -> None:
         ("run content", Entrance.COMMAND, ("draft", "", "", ("content", 1))),
         ("Say hello run content.", Entrance.COMMAND, ("draft", "", "Say hello run content.", None)),
         ("Say how to run marathons", Entrance.COMMAND, ("draft", "", "Say how to run marathons", None)),
+        ("Say how we run node", Entrance.COMMAND, ("draft", "", "Say how we run node", None)),
         ("outrun content", Entrance.COMMAND, ("draft", "", "outrun content", None)),
         ("Run content is a phrase", Entrance.COMMAND, ("draft", "", "Run content is a phrase", None)),
         ("Say hello run content", Entrance.SEND_BACK, ("draft", "", "Say hello run content", None)),
@@ -87,7 +88,10 @@ def test_a_stage_command_that_ends_so_begins_the_pipeline_at_that_stage(
         (asks(pipeline="numbers"), "There is no pipeline `numbers`; there are `content` and `code`."),
         (
             asks(stage=StageName.SCOUT, words="Look at us run code"),
-            "Pipeline code has no scout; its stages are implement and critique.",
+            (
+                "Pipeline code has no scout; its stages are implement and critique. If `run code` belongs to your words, "
+                "put a full stop after it."
+            ),
         ),
         (
             asks(pipeline="content", start=StageName.POLISH),
@@ -100,8 +104,8 @@ def test_a_stage_command_that_ends_so_begins_the_pipeline_at_that_stage(
         (
             asks("Say hello run contnet", stage=StageName.SCOUT, entrance=Entrance.COMMAND),
             (
-                "There is no pipeline `contnet`; there are `content` and `code`. Ask again with that name; if "
-                "`run contnet` belongs to your words, put a full stop after it."
+                "There is no pipeline `contnet`; there are `content` and `code`. If `run contnet` belongs to your "
+                "words, put a full stop after it."
             ),
         ),
     ],

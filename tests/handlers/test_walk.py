@@ -215,7 +215,7 @@ async def test_after_the_last_round_both_texts_go_to_the_person(house: House) ->
     (notice,) = await house.said(first.work_id, Kind.NOTICE)
     assert words_of(notice) == (
         "careful stopped at critique (step 2 of 3): after 2 revisions the critic still says to revise. "
-        "Which text goes on is yours to say:\n"
+        "@U0ANN, which text goes on?\n"
         f"• draft 2 · text {texts[1].sha256[:8]}\n• draft 3 · text {texts[2].sha256[:8]}"
     )
     buttons = Body.from_json(notice.body).buttons
