@@ -213,6 +213,11 @@ class Model(_Value):
         """Where it is asked, as [hosts] names it: the name, and the port if the address has one."""
         return urlsplit(self.base_url).netloc.lower()
 
+    @property
+    def endpoint(self) -> str:
+        """What answers or fails, whatever the stack calls it: an address, and the name sent there."""
+        return f"{self.base_url}#{self.id}"
+
 
 class Host(_Value):
     """What holds for all models behind one host together."""

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from storage import sqlite
 from storage.answers import Answers
+from storage.cooldowns import Cooldowns
 from storage.errands import Errands, Subject
 from storage.handings import Handings
 from storage.inbox import Inbox
@@ -95,6 +96,7 @@ class Saved:
         self.ledger = Ledger(connection)
         self.marks = Marks(connection)
         self.paces = Paces(connection)
+        self.cooldowns = Cooldowns(connection)
 
     async def clock(self) -> datetime:
         """What time it is by the database's clock. PostgreSQL only."""

@@ -155,6 +155,23 @@ class Walk:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Cooldown:
+    """A model's endpoint that failed since it last answered.
+
+    Attributes:
+        failures: asks in a row that gave nothing, each with its attempts.
+        code: of the newest failure, as in ModelFailed.
+        until: nobody asks it before; None while it may be asked.
+    """
+
+    endpoint: str
+    failures: int
+    code: str
+    at: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StoredContext:
     """Exactly what the model of a run saw."""
 

@@ -176,6 +176,16 @@ marks = Table(
     Column("at", Moment, nullable=False),
 )
 
+cooldowns = Table(
+    "cooldowns",
+    metadata,
+    Column("endpoint", Text, primary_key=True),  # a model's, by its address and the name it is served under
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("code", String(60), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("until", Moment),  # None: it may be asked
+)
+
 contexts = Table(
     "contexts",
     metadata,
@@ -311,3 +321,5 @@ ledger = Table(
     Column("hash", String(64), nullable=False, unique=True),
 )
 Index("ix_ledger_team", ledger.c.team, ledger.c.seq)  # else a workspace's last entry is looked for among everybody's
+_OF_STACKS = text("what = 'stack'")
+Index("ix_ledger_stack", ledger.c.team, ledger.c.seq, sqlite_where=_OF_STACKS, postgresql_where=_OF_STACKS)

@@ -89,8 +89,8 @@ def test_a_stage_command_that_ends_so_begins_the_pipeline_at_that_stage(
         (
             asks(stage=StageName.SCOUT, words="Look at us run code"),
             (
-                "Pipeline code has no scout; its stages are implement and critique. If `run code` belongs to your words, "
-                "put a full stop after it."
+                "Pipeline code has no scout; its stages are implement and critique. If `run code` belongs to your "
+                "words, put a full stop after it."
             ),
         ),
         (
