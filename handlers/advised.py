@@ -13,7 +13,7 @@ def advised(advice: Advice, stack: Stack) -> Body:
     route, model = advice.route, stack.models[advice.route.model]
     head = line(bold(advice.stage), " by ", bold(route.model))
     if not advice.is_routed:
-        head = line(bold("Do not route this: one clean pass and one human review"))
+        head = line(bold("Do not route this: one clean pass and one human review"), " · `final`")
     served = f" ({model.id})" if model.id != route.model else ""
     instead = f"; if it fails, {' or '.join(route.fallbacks)}" if route.fallbacks else ""
     lines = [

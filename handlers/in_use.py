@@ -52,7 +52,8 @@ def in_use(stack: Stack, channel: str, happened: Happenings, now: datetime) -> B
     lines = [line(bold("Who does what in this channel"))]
     for stage in StageName:
         lines += _stage(stack, stage, channel)
-    lines += [Line(spans=()), line(bold("The models, and their share of the last 30 days"))]
+    about = " · USD per million tokens in / out · the last 30 days"
+    lines += [Line(spans=()), line(bold("The models"), about)]
     lines += [_model(key, model, happened, now) for key, model in stack.models.items()]
     if gone := [one for one in happened.used if one.model not in stack.models]:
         before = ", ".join(f"{one.model} {_part(one, happened.used)}" for one in gone)
@@ -93,7 +94,7 @@ def _health(model: Model, happened: Happenings, now: datetime) -> list[str | Spa
 def _price(price: Price | None, now: datetime) -> str:
     if price is None:
         return "no price"
-    told = f"{_usd(price.input)} in, {_usd(price.output)} out per million tokens"
+    told = f"{_usd(price.input)} / {_usd(price.output)}"
     if price.is_stale(now.date()):
         return f"{told}, stale: checked {day(price.checked)}"
     return f"{told}, checked {day(price.checked)}"
@@ -118,7 +119,7 @@ def _foot(stack: Stack, happened: Happenings, now: datetime) -> list[Line]:
     when = clock(since) if since.date() == now.date() else f"{day(since)}, {clock(since)}"
     lines = [
         line(
-            f"Stack {short(stack.digest)}, in use since {when}. `python -m bot check` says what is wrong with it.",
+            f"Stack {short(stack.digest)}, in use since {when}. `python -m bot check` looks for mistakes in it.",
             small=True,
         )
     ]

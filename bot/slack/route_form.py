@@ -37,7 +37,7 @@ _STAKES = {
     Stakes.LOW: ("A fast pass", "It is early, or cheap to do again"),
 }
 _EYES = {
-    Eyes.HERE: ("Go on from here", "It may use what this thread has made"),
+    Eyes.HERE: ("Go on from here", "It may use what the thread has made"),
     Eyes.FRESH: ("Fresh eyes", "It sees the brief, the text if it needs one, and no more"),
 }
 
