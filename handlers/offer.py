@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.records import Kind
 
 LONGEST = 3_000
-"""Characters that the form takes."""
+"""Characters that the form takes: all that a text field of Slack's holds."""
 
 
 async def somebody_wants_questions(request: Request, *, storage: Database, now: Clock) -> Body | None:

@@ -12,7 +12,6 @@ from bot.slack.chat import Chat
 from bot.slack.door import Door
 from bot.slack.lookup import Lookup
 from bot.slack.route_form import (
-    LONGEST,
     UNREADABLE,
     Faulty,
     Opener,
@@ -28,6 +27,7 @@ from handlers.advised import advised
 from handlers.errors import Refusal
 from handlers.incoming import Request
 from handlers.material import counts_as_text
+from handlers.offer import LONGEST
 from handlers.ports import LookupFailed
 from handlers.request import check_place
 from handlers.stack import Stack

@@ -9,6 +9,7 @@ from typing import Any
 from bot.slack.blocks import blocks_of
 from bot.slack.plain import Pointer, take_permalink
 from handlers.advise import Advice, Answers, Eyes, Job, Matters, Scene, Stakes
+from handlers.offer import LONGEST
 from handlers.stack import StageName
 from handlers.words import Body, Line, storable
 
@@ -18,8 +19,6 @@ ROUTE_FORM = "route_form"
 ROUTE_ADVICE = "route_advice"
 ROUTE_BUTTON = "route"
 WORDS = "words"
-LONGEST = 3_000
-"""Characters of a text field, and not one more: Slack's limit."""
 UNREADABLE = "Slack delivered this form in a shape I cannot read, so nothing was started. Close it and ask again."
 
 _JOBS = {
