@@ -41,9 +41,9 @@ def queued(run: Run, *, ahead: int = 0) -> Body:
     return _card(run, RunState.QUEUED, [line(bold(name_of(run)), f" · queued · {wait}")])
 
 
-def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: str) -> Body:
-    """The heartbeat."""
-    now = f" · {word} · {model}, {duration(seconds)} so far"
+def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: str, waits: str = "") -> Body:
+    """The heartbeat; `waits` says why nothing can be done at the moment."""
+    now = f" · waiting · {waits}" if waits else f" · {word} · {model}, {duration(seconds)} so far"
     return _card(run, RunState.RUNNING, [line(bold(name_of(run)), now), line(why, *_read(read), small=True)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,6 +30,9 @@ class Remark:
     @property
     def level(self) -> Level:
         return _LEVELS[self.code[0]]
+
+
+Remarks = Iterator[Remark]
 
 
 def said(path: Path) -> str:

@@ -91,6 +91,11 @@ def check_place(place: Place, policy: ChannelPolicy) -> None:
             "This channel is shared with another organisation, and the stack does not allow work here. "
             "Ask in an internal channel, or have the operator set `external = true` for this one."
         )
+    if place.is_strange:
+        raise Refusal(
+            "Slack calls this conversation neither a channel nor a direct message, so I do not know who reads along "
+            "and nothing is sent to a model from here. Ask in a channel."
+        )
     if not place.is_member:
         raise Refusal(f"I am not in this channel. Invite me with `/invite {messages.BOT}`, then ask again.")
 

@@ -24,9 +24,9 @@ from handlers.request import card_slot, owed
 from handlers.routing import Route
 from handlers.sources import addresses_in
 from handlers.stack import Gate, Model, Stack, StageName
+from storage.canonical import canonical
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
-from storage.ledger import canonical
 from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
 
 Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from handlers.remarks import Path, Remark
+from handlers.remarks import Path, Remark, Remarks
 from handlers.routing import assigned_model, barred_because, candidates, works
 from handlers.stack import Gate, Stack, StageName
 
@@ -41,8 +41,6 @@ _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,20}")
 _REACTION = re.compile(r"[a-z0-9_+'-]{1,100}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,59}")
 _REGULATED_REVIEWERS = 2
-
-Remarks = Iterator[Remark]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.stories.workspace import Team, team
 
 BRIEF = "Say that Spip has found a nut"
+OF_STACKS = "SELECT body FROM ledger WHERE what = 'stack' ORDER BY seq"
+DRAFTS = "draft: quick (quick-1) to careful (careful-1)"
 CAREFUL_DRAFTS = '\n[stages.draft]\nmodel = "careful"\n'
 
 
@@ -30,6 +33,10 @@ async def test_the_next_draft_uses_the_model_the_file_names_now(tmp_path: Path) 
         await us.asks(root, "draft")
         assert us.models.requests[-1].model == "careful-1"
         assert "careful" in us.card(root)
+        noted = [json.loads(row["body"]) for row in await us.rows(OF_STACKS)]
+        assert [one["changed"] for one in noted] == [[], [DRAFTS, "critique: careful (careful-1) to quick (quick-1)"]]
+        answered = await us.rows("SELECT body FROM ledger WHERE what = 'answered' ORDER BY seq")
+        assert [json.loads(row["body"])["stack"] for row in answered] == [one["stack"] for one in noted]
 
 
 async def test_a_broken_file_leaves_the_old_stack_live(tmp_path: Path) -> None:
