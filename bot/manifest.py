@@ -107,7 +107,7 @@ def _features(stack: Stack, url: str | None) -> dict[str, Any]:
                 "should_escape": True,
                 **({"url": url} if url else {}),
             }
-            for name, (description, hint) in {**COMMANDS, **OTHER_COMMANDS}.items()
+            for name, (description, hint) in (*COMMANDS.items(), *OTHER_COMMANDS.items())
         ],
         "shortcuts": [
             {

@@ -28,7 +28,7 @@ class Happenings:
     Attributes:
         cooling: the endpoints that nobody asks now, each with what it did.
         used: whose answers the last 30 days brought to this workspace, most first.
-        loaded_at: since when this stack has been in use.
+        loaded_at: when this process read the stack.
     """
 
     cooling: Mapping[str, Cooldown]
@@ -119,7 +119,7 @@ def _foot(stack: Stack, happened: Happenings, now: datetime) -> list[Line]:
     when = clock(since) if since.date() == now.date() else f"{day(since)}, {clock(since)}"
     lines = [
         line(
-            f"Stack {short(stack.digest)}, in use since {when}. `python -m bot check` looks for mistakes in it.",
+            f"Stack {short(stack.digest)}, loaded {when}. `python -m bot check` looks for mistakes in it.",
             small=True,
         )
     ]

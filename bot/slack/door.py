@@ -146,13 +146,14 @@ class Door:
         if body.get("type") != "block_actions" or action.get("action_id") != ROUTE_BUTTON:
             return None
         thread_ts, _, asked_ts = action["value"].partition("/")
+        moment(thread_ts)
         team, channel = _team_of(body), (body.get("channel") or {}).get("id") or body["container"]["channel_id"]
         return Opener(
             team=team,
             channel=channel,
             person=body["user"]["id"],
             trigger_id=body["trigger_id"],
-            thread_ts=thread_ts if moment(thread_ts) else None,
+            thread_ts=thread_ts,
             words="",
             said_in=_key("mention", team, channel, asked_ts),
             reply_url=body.get("response_url"),

@@ -39,6 +39,12 @@ _EYES = {
     Eyes.HERE: ("Go on from here", "It may use what the thread has made"),
     Eyes.FRESH: ("Fresh eyes", "It sees the brief, the text if it needs one, and no more"),
 }
+_OFFERED: dict[str, tuple[str, ...]] = {
+    "job": tuple(Job),
+    "matters": tuple(Matters),
+    "stakes": tuple(Stakes),
+    "eyes": tuple(Eyes),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,9 +210,8 @@ def read_answers(view: Payload) -> tuple[Answers, Spot, str]:
         Faulty: something is missing, or was never offered, or the words are none or too many.
     """
     spot, values = _spot(_kept(view)), _values(view)
-    said = {name: _chosen(values, name) for name in ("job", "matters", "stakes", "eyes")}
-    offered = {"job": list(Job), "matters": list(Matters), "stakes": list(Stakes), "eyes": list(Eyes)}
-    faults = {name: "Choose one of these." for name, value in said.items() if value not in offered[name]}
+    said = {name: _chosen(values, name) for name in _OFFERED}
+    faults = {name: "Choose one of these." for name, value in said.items() if value not in _OFFERED[name]}
     words = _typed(values)
     if fault := _fault_of(words, spot):
         faults[WORDS] = fault

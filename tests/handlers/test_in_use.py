@@ -71,7 +71,7 @@ def test_the_table_reads_like_this() -> None:
         "The models · USD per million tokens in / out · the last 30 days",
         "hare (llama-of-peru) · answers · $0.15 / $0.60, checked 1 Nov 2026 · 62 % of runs, about $0.041",
         "owl · cooling down until 14:32 UTC: answered HTTP 429, 3 times in a row · no price · 38 % of runs",
-        f"Stack {stack.digest[:8]}, in use since 13:05 UTC. `python -m bot check` looks for mistakes in it.",
+        f"Stack {stack.digest[:8]}, loaded 13:05 UTC. `python -m bot check` looks for mistakes in it.",
         "Budgets: $1.00 a run, $50.00 a day.",
     ]
 
@@ -140,7 +140,7 @@ def test_a_share_is_of_all_runs_and_a_cost_says_of_how_many_it_is() -> None:
 def test_without_budgets_none_are_told_and_another_day_is_named() -> None:
     lines = told(a_stack(), loaded_at=LOADED - timedelta(days=3))
     assert not any(line.startswith("Budgets") for line in lines)
-    assert ", in use since 31 Oct 2026, 13:05 UTC." in lines[-1]
+    assert ", loaded 31 Oct 2026, 13:05 UTC." in lines[-1]
 
 
 async def test_it_is_read_from_the_tables(house: House) -> None:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from storage.database import Database
-from storage.records import RunState
+from storage.records import Run, RunState
 from storage.usage import BY_MODEL, ModelUse
 from tests.storage.records import NOON, at, keep, run, work
 
 ZOO = "T0ZOO"
 
 
-def done(name: str, minute: float, model: str | None = "hare", cost: float | None = 0.5, **more: object) -> object:
-    facts = {"state": RunState.ANSWERED, "model": model, "cost_usd": cost, "asked_at": at(minute), **more}
+def done(name: str, minute: float, model: str | None = "hare", cost: float | None = 0.5, **more: Any) -> Run:
+    facts: dict[str, Any] = {
+        "state": RunState.ANSWERED,
+        "model": model,
+        "cost_usd": cost,
+        "asked_at": at(minute),
+        **more,
+    }
     return run(name, **facts)
 
 

@@ -277,8 +277,7 @@ def test_the_modal_brings_a_note_and_a_brief() -> None:
 
 def test_run_it_is_a_slash_command_with_the_same_words() -> None:
     request, same = asked(run_it()), asked(command())
-    differs = {"key": request.key, "reply_url": None}
-    assert request == replace(same, **differs)
+    assert request == replace(same, key=request.key, reply_url=None)
     assert request.key == "view/V0ROUTE"
     assert one(run_it()).line != one(run_it(id="V0OTHER")).line
 
@@ -317,7 +316,8 @@ OFFER = {**ROUTE_CLICK, "value": "1790000000.000100/1790000000.000300"}
 
 
 def test_whoever_presses_the_offers_button_wants_the_form_in_its_thread() -> None:
-    for changes in ({}, {"message": GONE}, {"channel": GONE}):
+    odd: list[Payload] = [{}, {"message": GONE}, {"channel": GONE}]
+    for changes in odd:
         opener = a_door().opener(click(actions=[OFFER], **changes))
         assert opener is not None
         assert (opener.thread_ts, opener.channel, opener.trigger_id) == ("1790000000.000100", "C0LAUNCH", "1.2.def")
