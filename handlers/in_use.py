@@ -52,8 +52,7 @@ def in_use(stack: Stack, channel: str, happened: Happenings, now: datetime) -> B
     lines = [line(bold("Who does what in this channel"))]
     for stage in StageName:
         lines += _stage(stack, stage, channel)
-    about = " · USD per million tokens in / out · the last 30 days"
-    lines += [Line(spans=()), line(bold("The models"), about)]
+    lines += [Line(spans=()), line(bold("The models"))]
     lines += [_model(key, model, happened, now) for key, model in stack.models.items()]
     if gone := [one for one in happened.used if one.model not in stack.models]:
         before = ", ".join(f"{one.model} {_part(one, happened.used)}" for one in gone)
@@ -117,15 +116,13 @@ def _part(one: ModelUse, used: Sequence[ModelUse]) -> str:
 def _foot(stack: Stack, happened: Happenings, now: datetime) -> list[Line]:
     since = happened.loaded_at
     when = clock(since) if since.date() == now.date() else f"{day(since)}, {clock(since)}"
-    lines = [
-        line(
-            f"Stack {short(stack.digest)}, loaded {when}. `python -m bot check` looks for mistakes in it.",
-            small=True,
-        )
+    told = [
+        "Prices: USD per million tokens, in / out. Runs: those of the last 30 days that gave an answer.",
+        f"Stack {short(stack.digest)}, loaded {when}. `python -m bot check` looks for mistakes in it.",
     ]
     if limits := _limits(stack.budgets):
-        lines.append(line(f"Budgets: {limits}.", small=True))
-    return lines
+        told.insert(1, f"Budgets: {limits}.")
+    return [line(sentence, small=True) for sentence in told]
 
 
 def _limits(budgets: Budgets) -> str:

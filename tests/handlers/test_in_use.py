@@ -68,11 +68,12 @@ def test_the_table_reads_like_this() -> None:
         "polish · owl · trust 5 · fast pass",
         "final · owl · trust 5 of at least 4 · final owner, then a reviewer",
         "",
-        "The models · USD per million tokens in / out · the last 30 days",
+        "The models",
         "hare (llama-of-peru) · answers · $0.15 / $0.60, checked 1 Nov 2026 · 62 % of runs, about $0.041",
         "owl · cooling down until 14:32 UTC: answered HTTP 429, 3 times in a row · no price · 38 % of runs",
-        f"Stack {stack.digest[:8]}, loaded 13:05 UTC. `python -m bot check` looks for mistakes in it.",
+        "Prices: USD per million tokens, in / out. Runs: those of the last 30 days that gave an answer.",
         "Budgets: $1.00 a run, $50.00 a day.",
+        f"Stack {stack.digest[:8]}, loaded 13:05 UTC. `python -m bot check` looks for mistakes in it.",
     ]
 
 
