@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from handlers.incoming import Verb
@@ -31,13 +31,15 @@ _STAGE_WORDS = {
 _VERB_WORDS = {
     "again": Verb.AGAIN,
     "retry": Verb.AGAIN,
+    "fresh": Verb.FRESH,
+    "second-opinion": Verb.SECOND_OPINION,
     "status": Verb.STATUS,
     "context": Verb.CONTEXT,
     "cancel": Verb.CANCEL,
     "stop": Verb.CANCEL,
     "help": Verb.HELP,
 }
-_FILLERS = frozenset({"please", "pls", "a", "the", "run", "do"})
+_FILLERS = frozenset({"please", "pls", "a", "the", "run", "do", "start"})
 _NEARLY = 0.75  # of the letters, in their order
 _SECOND_WORDS = {StageName.FINAL: {"owner"}, StageName.CRITIQUE: {"pass", "this"}, StageName.POLISH: {"this"}}
 
@@ -55,12 +57,21 @@ class Asked:
 def read_mention(text: str) -> Asked:
     """Read the words after the bot's name. Words that name no stage and no verb ask for help."""
     word, rest = _first_word(text)
+    if word == "second" and (after := _next_word(rest))[0] == "opinion":
+        word, rest = "second-opinion", after[1]
     if word in _VERB_WORDS:
         verb = _VERB_WORDS[word]
-        return Asked(verb=verb, words="" if verb is Verb.HELP else rest)
+        asked = read_stage(rest) if verb is Verb.FRESH else None
+        return replace(asked, verb=verb) if asked else Asked(verb=verb, words="" if verb is Verb.HELP else rest)
+    return read_stage(text) or Asked(verb=Verb.HELP, words=text.strip())
+
+
+def read_stage(text: str) -> Asked | None:
+    """A stage and the words that go with it; None where the words begin with no stage."""
+    word, rest = _first_word(text)
     stage = _STAGE_WORDS.get(word)
     if stage is None:
-        return Asked(verb=Verb.HELP, words=text.strip())
+        return None
     second, after = _next_word(rest)
     if second in _SECOND_WORDS.get(stage, ()):
         rest = after

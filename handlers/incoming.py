@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.stack import StageName
-from storage.records import Letter, VerdictKind
+from storage.records import Lane, Letter, VerdictKind
 
 
 class Verb(StrEnum):
@@ -17,6 +17,9 @@ class Verb(StrEnum):
 
     STAGE = "stage"
     AGAIN = "again"
+    SECOND_OPINION = "second_opinion"
+    FRESH = "fresh"
+    TO_CONTENT = "to_content"
     STATUS = "status"
     CONTEXT = "context"
     CANCEL = "cancel"
@@ -46,6 +49,8 @@ class Request:
         target_id: the answer or run behind a button.
         brief: what the text is for, asked by the shortcut's modal.
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
+        second_to: the answer a second opinion is wanted on.
+        lane: where an earlier request belonged, that is asked again.
         reply_url: where a slash command can be answered privately; forgotten once handled.
     """
 
@@ -66,13 +71,15 @@ class Request:
     brief: str = ""
     reply_url: str | None = None
     note_by: tuple[str, ...] | None = None
+    second_to: str | None = None
+    lane: Lane | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Request:
-        stage, note_by = body["stage"], body.get("note_by")
+        stage, note_by, lane = body["stage"], body.get("note_by"), body.get("lane")
         return cls(
             **{
                 **body,
@@ -81,6 +88,7 @@ class Request:
                 "verb": Verb(body["verb"]),
                 "stage": StageName(stage) if stage else None,
                 "note_by": None if note_by is None else tuple(note_by),
+                "lane": Lane(lane) if lane else None,
             }
         )
 

@@ -19,9 +19,9 @@ def stage_of(run: Run) -> Stage:
 
 
 def title(answer: Answer) -> str:
-    """What people call an answer: "draft 1", "critique 2", "message"."""
+    """What people call an answer: "draft 1", "critique 2", "message", or the "description" of a patch."""
     if answer.stage == MESSAGE:
-        return "message"
+        return "description" if answer.about_id else "message"
     made = {StageName.SCOUT: "scout notes", StageName.IMPLEMENT: "patch"}.get(StageName(answer.stage), answer.stage)
     return f"{made} {answer.number}"
 
@@ -32,22 +32,28 @@ def counts_as_text(answer: Answer) -> bool:
 
 
 def newest_text(answers: Sequence[Answer], lane: Lane) -> Answer | None:
-    """The text of a lane that nothing has superseded."""
-    return next((a for a in reversed(answers) if a.lane is lane and counts_as_text(a)), None)
+    """The text of a lane that nothing has superseded. A second opinion is one only for who points at it."""
+    return next((a for a in reversed(answers) if a.lane is lane and counts_as_text(a) and not a.second_to), None)
 
 
-def lane_for(stage: StageName, *, target: Answer | None, answers: Sequence[Answer], in_thread: bool) -> Lane:
-    """Code for implement; else the lane of what was pointed at, or of the newest answer when asked in the thread."""
+def lane_for(
+    stage: StageName, *, target: Answer | None, answers: Sequence[Answer], in_thread: bool, revises: bool = False
+) -> Lane:
+    """Code for implement; else the lane of what was pointed at, or of the newest answer when asked in the thread.
+
+    What begins anew, from the brief, is content: a draft that revises nothing and scout notes.
+    """
     if stage is StageName.IMPLEMENT:
         return Lane.CODE
-    if stage is StageName.SCOUT or (target is None and (not in_thread or not answers)):
-        return Lane.CONTENT
-    return (target or answers[-1]).lane
+    newest = next((a for a in reversed(answers) if not a.second_to), None) if in_thread else None
+    begins_anew = stage is StageName.SCOUT or (stage is StageName.DRAFT and not revises and target is None)
+    nearest = target or newest
+    return Lane.CONTENT if begins_anew or nearest is None else nearest.lane
 
 
 def target_of(run: Run, answers: Sequence[Answer]) -> Answer | None:
     """The one text a run works on: what a person pointed at, else the newest text of its lane."""
-    if run.target_id is not None:
+    if run.target_id is not None or run.second_to is not None:  # which works on what the first one did, if anything
         return next((a for a in answers if a.id == run.target_id), None)
     if Reads.TARGET not in stage_of(run).reads:
         return None
@@ -75,7 +81,8 @@ def _crossing(
 ) -> list[Item]:
     match reads:
         case Reads.BRIEF:
-            return [Item(reads=reads, title="brief", text=work.brief, author=work.opened_by)] if work.brief else []
+            author = work.carried.brief_by if work.carried else work.opened_by
+            return [Item(reads=reads, title="brief", text=work.brief, author=author)] if work.brief else []
         case Reads.TARGET | Reads.PLAN:
             return [_item(reads, target)] if target else []
         case Reads.SCOUT_NOTES:

@@ -99,7 +99,8 @@ def refused(run: Run, sentence: str) -> Body:
 
 
 def name_of(run: Run) -> str:
-    return "revise" if run.revises else run.stage
+    name = "revise" if run.revises else run.stage
+    return f"{name} (second opinion)" if run.second_to else name
 
 
 def _read(read: str) -> list[str]:

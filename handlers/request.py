@@ -13,6 +13,8 @@ from handlers.incoming import Entrance, Request, Verb
 from handlers.material import MESSAGE, counts_as_text, lane_for, newest_text
 from handlers.ports import Clock, LookupFailed, NewId, Place, SeenMessage, Slack
 from handlers.routing import NoRoute, route
+from handlers.second_opinion import ask_another, first_among, route_beside
+from handlers.unheard import unheard_reason
 from handlers.stack import ChannelPolicy, Stack, StageName
 from handlers.stages import REVISE, STAGES, Reads, is_text
 from handlers.words import Body, storable
@@ -21,6 +23,8 @@ from storage.database import Database, Saved
 from storage.records import Answer, Kind, Lane, Message, Run, RunState, Work
 
 _LONGEST = 40_000
+TWICE = timedelta(seconds=2)
+"""What one person presses twice within this is pressed once."""
 _CLOCKS_DIFFER, _SAME = timedelta(minutes=10), timedelta(microseconds=2)
 
 
@@ -61,8 +65,14 @@ async def somebody_asked(
     check_place(await slack.place(request.channel), stack.policy(request.channel))
     async with storage.reading() as saved:
         around = await look_around(saved, request)
+    if twin := _pressed_twice(request, around):
+        async with storage.transaction() as saved:
+            await saved.inbox.handled(request.key, at=now(), outcome=f"run {twin.id} already", body=forget_url(request))
+        return
     if request.verb is Verb.AGAIN:
         request = again(request, around)
+    elif request.verb is Verb.SECOND_OPINION:
+        request, around = _second_opinion(request, around)
     pointed, around = await _message_pointed_at(request, around, slack=slack, storage=storage)
     opening = decide(request, around, pointed, stack, now=now, new_id=new_id)
     async with storage.transaction() as saved:
@@ -149,6 +159,39 @@ async def _message_pointed_at(
     return seen, around
 
 
+def _pressed_twice(request: Request, around: Surroundings) -> Run | None:
+    """The run that the same button was pressed for a moment ago by the same person, while nothing has come of it."""
+    if request.entrance is not Entrance.BUTTON:
+        return None
+    about = request.target_id
+    if request.verb is Verb.SECOND_OPINION:
+        answer = _by_id(around.answers, about)
+        wanted = {"second_to": (answer.second_to or answer.id) if answer else None}
+    else:
+        wanted = {"stage": request.stage, "revises": request.revises, "target_id": about, "second_to": None}
+    return next(
+        (
+            run
+            for run in reversed(around.runs)
+            if run.state in {RunState.QUEUED, RunState.RUNNING}
+            and (run.entrance, run.asked_by) == (Entrance.BUTTON, request.person)
+            and run.asked_at >= request.at - TWICE
+            and all(getattr(run, name) == value for name, value in wanted.items())
+        ),
+        None,
+    )
+
+
+def _second_opinion(request: Request, around: Surroundings) -> tuple[Request, Surroundings]:
+    if around.work is None or (request.target_ts and not around.points_at_ours):
+        raise Refusal(
+            "A second opinion is given on an answer of mine. On anybody's message, ask for a critique: its menu, "
+            "Critique this."
+        )
+    asked = ask_another(request, around.answers, around.runs, around.target)
+    return asked, replace(around, target=None)  # the first answer itself never crosses
+
+
 def again(request: Request, around: Surroundings) -> Request:
     """The newest request of a thread once more, on the same text, in the name of whoever says so now."""
     if not around.runs:
@@ -164,6 +207,8 @@ def again(request: Request, around: Surroundings) -> Request:
         words=note,
         target_id=last.target_id or next((a.about_id for a in around.answers if a.run_id == last.id), None),
         note_by=tuple(dict.fromkeys([*last.note_by, *added])),
+        second_to=last.second_to,
+        lane=last.lane,
     )
 
 
@@ -189,6 +234,8 @@ def decide(
         target, new_target = known, None
     note = words if around.work or request.brief else ""  # where the words are the brief, they are not a note too
     run = _run(request, work, target, around, note, now=now, new_id=new_id)
+    if reason := unheard_reason(run, around.runs, around.answers):
+        run = replace(run, note="\n".join(words for words in (reason, note) if words))
     opening = Opening(run=run, work=work, is_new_work=around.work is None, new_target=new_target)
     refusal = _why_not(run, work, target, around, stack)
     if refusal is None:
@@ -254,7 +301,10 @@ def _run(
         work_id=work.id,
         request_key=request.key,
         stage=request.stage,
-        lane=lane_for(request.stage, target=target, answers=around.answers, in_thread=in_thread),
+        lane=request.lane
+        or lane_for(
+            request.stage, target=target, answers=around.answers, in_thread=in_thread, revises=request.revises
+        ),
         state=RunState.QUEUED,
         asked_by=request.person,
         entrance=request.entrance,
@@ -264,6 +314,7 @@ def _run(
         target_id=target.id if target else None,
         # Whoever points at a text and asks for a draft wants the next version of that text.
         revises=request.revises or (request.stage is StageName.DRAFT and target is not None),
+        second_to=request.second_to,
     )
 
 
@@ -275,6 +326,10 @@ def _whose(request: Request) -> tuple[str, ...]:
 
 
 def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, stack: Stack) -> str | None:
+    if run.second_to is not None:
+        first = first_among(run, around.answers, around.runs)
+        beside = first and route_beside(first, work, stack)
+        return beside.sentence if isinstance(beside, NoRoute) else None
     stage = REVISE if run.revises else STAGES[StageName(run.stage)]
     decided = route(stack, stage.name, work.channel)
     if isinstance(decided, NoRoute):
@@ -284,7 +339,10 @@ def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, 
         return f"`{stage.name}` works on a text; a {target.stage} is not one. Use the button under a draft."
     there = {Reads.BRIEF} if work.brief else set()
     text_coming = any(
-        one.state in {RunState.QUEUED, RunState.RUNNING} and one.lane is run.lane and is_text(StageName(one.stage))
+        one.state in {RunState.QUEUED, RunState.RUNNING}
+        and one.lane is run.lane
+        and is_text(StageName(one.stage))
+        and not one.second_to
         for one in around.runs
     )
     if target or newest_text(around.answers, run.lane) or text_coming:

@@ -16,6 +16,7 @@ from handlers.ports import Assignment, Clock, ModelAnswer, Models, NewId, Prompt
 from handlers.request import card_slot
 from handlers.result import Answered, Cut, Made, NotOurs, deliver, whole
 from handlers.routing import NoRoute, Route, route
+from handlers.second_opinion import First, first_of, known_then, route_beside, same_material
 from handlers.sources import NOTHING_READ, Readings, hand_over, read_sources
 from handlers.stack import Model, Stack, StageName
 from handlers.words import Body, storable
@@ -60,13 +61,19 @@ async def run_stage(
     async with storage.reading() as saved:
         work = await saved.works.get(run.work_id)
         answers = await saved.answers.of_work(run.work_id)
+        first = await first_of(run, answers, saved)
     assert work is not None
+    if first is not None:
+        answers = known_then(first, answers)
     try:
         _give_up_what_ends_the_process(run)
-        decided = decide(run, work, stack)
+        decided = decide(run, work, stack, first)
         async with _beating(run, work, decided, heartbeats=heartbeats) as beat:
-            readings = await read_sources(run, work, sources=sources)
-            context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
+            if first is None:
+                readings = await read_sources(run, work, sources=sources)
+                context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
+            else:
+                context, seen = prepare_beside(run, first, stack, marker=new_id("m")), ()
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
             got = await _ask(run, decided, context, stack, models=models)
@@ -89,6 +96,7 @@ async def run_stage(
             got=got,
             said=deliverable,
             of_sources=seen,
+            first=first,
         )
         await _once_it_can_be(lambda: deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id))
 
@@ -118,9 +126,9 @@ async def _once_it_can_be(write: Callable[[], Awaitable[None]]) -> None:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def decide(run: Run, work: Work, stack: Stack) -> Route:
-    """The route. Raises Refusal when nobody may do the stage here."""
-    decided = route(stack, stage_of(run).name, work.channel)
+def decide(run: Run, work: Work, stack: Stack, first: First | None = None) -> Route:
+    """The route. Raises Refusal when nobody may do the stage here, or be second to the first answer."""
+    decided = route_beside(first, work, stack) if first else route(stack, stage_of(run).name, work.channel)
     if isinstance(decided, NoRoute):
         raise Refusal(decided.sentence)
     return decided
@@ -155,6 +163,13 @@ def prepare(
     room = stack.models[decided.model].context_tokens - rules.max_output_tokens - context.tokens
     handed = hand_over(readings, room=room)
     return composed(handed.items), handed.remarks
+
+
+def prepare_beside(run: Run, first: First, stack: Stack, *, marker: str) -> Context:
+    """The context of a second opinion: what the first one had. Raises Refusal when that is not kept."""
+    extra = stack.rules(StageName(run.stage)).instructions or ""
+    items = same_material(run, first)
+    return compose(stage_of(run), items, marker=marker, extra_instructions=extra, prefix=stack.commands.prefix)
 
 
 async def _remember(run: Run, decided: Route, context: Context, *, storage: Database, now: Clock) -> None:
