@@ -17,11 +17,14 @@ from bot.logs import about
 from bot.metrics import Handled, Metrics
 from handlers import messages
 from handlers.cancel import somebody_cancels
+from handlers.crossing import somebody_hands_over
 from handlers.download import somebody_downloads
 from handlers.errors import Refusal
+from handlers.fresh import LinkTo, somebody_starts_fresh
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
 from handlers.ports import Clock, LookupFailed, NewId, Slack
 from handlers.request import forget_url, owed, somebody_asked
+from handlers.result import Cut
 from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack
@@ -63,6 +66,8 @@ class Tools:
     new_id: NewId
     answer_privately: Privately
     abort: Callable[[Run], Awaitable[None]]
+    cut: Cut
+    link_to: LinkTo
     metrics: Metrics = field(default_factory=Metrics)
     broken: Counter[str] = field(default_factory=Counter)
     """How often each letter broke in this process; its waits for Slack or the database are not among them."""
@@ -229,10 +234,23 @@ async def _handle(said: Said, tools: Tools) -> None:
 async def _request(request: Request, tools: Tools) -> None:
     stack = tools.stack()
     match request.verb:
-        case Verb.STAGE | Verb.AGAIN:
+        case Verb.STAGE | Verb.AGAIN | Verb.SECOND_OPINION:
             await somebody_asked(
                 request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
             )
+        case Verb.FRESH:
+            await somebody_starts_fresh(
+                request,
+                storage=tools.storage,
+                slack=tools.slack,
+                stack=stack,
+                cut=tools.cut,
+                link_to=tools.link_to,
+                now=tools.now,
+                new_id=tools.new_id,
+            )
+        case Verb.TO_CONTENT:
+            await somebody_hands_over(request, storage=tools.storage, cut=tools.cut, now=tools.now, new_id=tools.new_id)
         case Verb.STATUS:
             await somebody_wants_status(request, storage=tools.storage, stack=stack, now=tools.now)
         case Verb.CONTEXT:

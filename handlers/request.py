@@ -14,9 +14,9 @@ from handlers.material import MESSAGE, counts_as_text, lane_for, newest_text
 from handlers.ports import Clock, LookupFailed, NewId, Place, SeenMessage, Slack
 from handlers.routing import NoRoute, route
 from handlers.second_opinion import ask_another, first_among, route_beside
-from handlers.unheard import unheard_reason
 from handlers.stack import ChannelPolicy, Stack, StageName
 from handlers.stages import REVISE, STAGES, Reads, is_text
+from handlers.unheard import unheard_reason
 from handlers.words import Body, storable
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
@@ -302,9 +302,7 @@ def _run(
         request_key=request.key,
         stage=request.stage,
         lane=request.lane
-        or lane_for(
-            request.stage, target=target, answers=around.answers, in_thread=in_thread, revises=request.revises
-        ),
+        or lane_for(request.stage, target=target, answers=around.answers, in_thread=in_thread, revises=request.revises),
         state=RunState.QUEUED,
         asked_by=request.person,
         entrance=request.entrance,

@@ -26,6 +26,7 @@ from handlers.routing import Route
 from handlers.second_opinion import First
 from handlers.sources import addresses_in
 from handlers.stack import Gate, Model, Stack, StageName
+from handlers.swamp import becomes_swampy, in_words
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.ledger import canonical
@@ -85,7 +86,8 @@ def whole(got: Answered, *, stage: StageName, allowed: int = 0) -> Deliverable:
 class Made:
     """A run that gave an answer: what it was, what it saw, what it said.
 
-    `of_sources` is what people are told of the sources it could not read; `first` what it is a second opinion on.
+    `of_sources` is what people are told of the sources it could not read; `first` what it is a second opinion on;
+    `thread` and `runs` are all there was when it began, the answers it might not know included.
     """
 
     run: Run
@@ -97,6 +99,8 @@ class Made:
     said: Deliverable
     of_sources: tuple[str, ...] = ()
     first: First | None = None
+    thread: Sequence[Answer] = ()
+    runs: Sequence[Run] = ()
 
     @property
     def target(self) -> Answer | None:
@@ -212,9 +216,6 @@ def _outcome(made: Made, stack: Stack, ended: datetime) -> messages.Outcome:
     run, got = made.run, made.got
     spent = usage(made.context, got)
     remarks = [_remark(made), *made.of_sources]
-    if made.first:
-        remarks.append(beside(made.first.answer, made.said).sentence)
-        remarks += ["No review opens for it: `Final` under it chooses it."] if _was_gated(made, stack) else []
     if made.is_cut:
         remarks.append("The answer was cut at the output limit; it is not whole.")
     return messages.Outcome(
@@ -228,13 +229,28 @@ def _outcome(made: Made, stack: Stack, ended: datetime) -> messages.Outcome:
         why=made.route.reason,
         read=sentence(made.context.manifest),
         remark=" ".join(remark for remark in remarks if remark),
+        beside=_beside(made, stack),
+        swamp=_swamp(made, ended),
         done=_done(made.said.decision),
         price_of=got.model.price.checked if got.model.price and got.model.price.is_stale(ended.date()) else None,
     )
 
 
-def _was_gated(made: Made, stack: Stack) -> bool:
-    return stack.gate(StageName(made.run.stage)) is Gate.REVIEW
+def _swamp(made: Made, ended: datetime) -> str:
+    """How much the thread holds, if this answer is the one with which that becomes too much."""
+    new = _answer(made, 0, "", ended)
+    if not becomes_swampy(made.run, made.thread, made.runs, new):
+        return ""
+    return in_words(made.thread, made.runs, new)
+
+
+def _beside(made: Made, stack: Stack) -> str:
+    """How a second opinion differs from the first, and what it takes to have it reviewed."""
+    if made.first is None:
+        return ""
+    told = beside(made.first.answer, made.said).sentence
+    is_gated = stack.gate(StageName(made.run.stage)) is Gate.REVIEW
+    return f"{told} No review opens for it; `Final` under it would choose it." if is_gated else told
 
 
 def _named(got: Answered) -> str:

@@ -218,9 +218,7 @@ def same_family(one: Model, other: Model) -> bool:
     return one.family is not None and other.family is not None and one.family.casefold() == other.family.casefold()
 
 
-def another(
-    stack: Stack, stage: StageName, channel: str, *, than: str, heard: Collection[str] = ()
-) -> Route | NoRoute:
+def another(stack: Stack, stage: StageName, channel: str, *, than: str, heard: Collection[str] = ()) -> Route | NoRoute:
     """Who gives a second opinion: any model but the first one's that keeps the stage's floor and the channel's policy.
 
     One of another family goes first, and then the most trusted one. What is the same model under another name comes

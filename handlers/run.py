@@ -60,11 +60,10 @@ async def run_stage(
     """
     async with storage.reading() as saved:
         work = await saved.works.get(run.work_id)
-        answers = await saved.answers.of_work(run.work_id)
-        first = await first_of(run, answers, saved)
+        thread, runs = await saved.answers.of_work(run.work_id), await saved.runs.of_work(run.work_id)
+        first = await first_of(run, thread, runs, saved)
     assert work is not None
-    if first is not None:
-        answers = known_then(first, answers)
+    answers = known_then(first, thread) if first else thread
     try:
         _give_up_what_ends_the_process(run)
         decided = decide(run, work, stack, first)
@@ -97,6 +96,8 @@ async def run_stage(
             said=deliverable,
             of_sources=seen,
             first=first,
+            thread=thread,
+            runs=runs,
         )
         await _once_it_can_be(lambda: deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id))
 

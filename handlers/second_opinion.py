@@ -68,11 +68,9 @@ def first_among(second: Run, answers: Sequence[Answer], runs: Sequence[Run]) -> 
     return First(answer=answer, run=run, heard=frozenset(r.model for r in others if r.model))
 
 
-async def first_of(second: Run, answers: Sequence[Answer], saved: Saved) -> First | None:
+async def first_of(second: Run, answers: Sequence[Answer], runs: Sequence[Run], saved: Saved) -> First | None:
     """The same with what the first model was handed."""
-    if second.second_to is None:
-        return None
-    first = first_among(second, answers, await saved.runs.of_work(second.work_id))
+    first = first_among(second, answers, runs)
     return first and replace(first, context=await saved.runs.context(first.run.id))
 
 
@@ -116,6 +114,4 @@ def _handed_over(context: StoredContext) -> Iterator[Item]:
 def _item(crossed: Crossed, text: str) -> Item:
     if digest(text) != crossed.sha256:
         raise Refusal(f"What is kept of {crossed.title} is not what crossed then, so nobody is asked again about it.")
-    return Item(
-        reads=crossed.reads, title=crossed.title, text=text, answer_id=crossed.answer_id, author=crossed.author
-    )
+    return Item(reads=crossed.reads, title=crossed.title, text=text, answer_id=crossed.answer_id, author=crossed.author)

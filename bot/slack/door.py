@@ -27,6 +27,10 @@ BUTTONS = {
     "critique": Asked(verb=Verb.STAGE, stage=StageName.CRITIQUE),
     "revise": Asked(verb=Verb.STAGE, stage=StageName.DRAFT, revises=True),
     "final": Asked(verb=Verb.STAGE, stage=StageName.FINAL),
+    "second_opinion": Asked(verb=Verb.SECOND_OPINION),
+    "to_code": Asked(verb=Verb.STAGE, stage=StageName.IMPLEMENT),
+    "to_content": Asked(verb=Verb.TO_CONTENT),
+    "fresh": Asked(verb=Verb.FRESH),
     "context": Asked(verb=Verb.CONTEXT),
     "download": Asked(verb=Verb.DOWNLOAD),
 }
@@ -255,7 +259,7 @@ class Door:
             person=body["user"]["id"],
             at=self.now(),
             thread_ts=message.get("thread_ts") or container.get("thread_ts") or where,
-            target_id=action["value"],
+            target_id=None if asked.verb is Verb.FRESH else action["value"],  # a thread has it, and no one answer
         )
 
     def submission(self, body: Payload) -> Request | None:

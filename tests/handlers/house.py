@@ -11,6 +11,8 @@ from typing import Any
 
 from handlers.case import load_case
 from handlers.context import digest
+from handlers.crossing import somebody_hands_over
+from handlers.fresh import somebody_starts_fresh
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish, Word
 from handlers.ports import Place, SeenMessage
 from handlers.request import somebody_asked
@@ -94,9 +96,15 @@ class House:
         await self.keeps(
             Letter(key=request.key, kind="request", line=request.key, body=request.to_json(), received_at=self.now())
         )
-        await somebody_asked(
-            request, storage=self.storage, slack=self.slack, stack=self.stack, now=self.now, new_id=self.new_id
-        )
+        tools: dict[str, Any] = {"storage": self.storage, "now": self.now, "new_id": self.new_id}
+        match request.verb:
+            case Verb.FRESH:
+                at = {"slack": self.slack, "stack": self.stack, "cut": fake_cut, "link_to": lambda _, ts: f"at {ts}"}
+                await somebody_starts_fresh(request, **at, **tools)
+            case Verb.TO_CONTENT:
+                await somebody_hands_over(request, cut=fake_cut, **tools)
+            case _:
+                await somebody_asked(request, slack=self.slack, stack=self.stack, **tools)
 
     async def keeps(self, letter: Letter) -> None:
         async with self.storage.transaction() as saved:
