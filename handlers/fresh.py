@@ -27,7 +27,6 @@ from handlers.request import (
 from handlers.result import Blocks, Cut
 from handlers.sources import addresses_in
 from handlers.stack import Stack, StageName
-from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Answer, Carried, Entry, Kind, Run, Work
 
@@ -75,7 +74,6 @@ async def somebody_starts_fresh(
         outcome = f"work {twin.id} already" if twin else f"work {start.work.id}"
         if await saved.inbox.handled(request.key, at=now(), outcome=outcome, body=forget_url(request)) and not twin:
             await _open(request, start, parts, link_to(start.old.channel, start.old.thread_ts or ""), saved, now=now)
-    crashpoint("cp04")
 
 
 def decide_start(request: Request, around: Surroundings, stack: Stack, *, now: Clock, new_id: NewId) -> Start:

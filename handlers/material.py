@@ -90,14 +90,21 @@ def _crossing(
             return [_item(reads, notes[-1])] if notes else []
         case Reads.CRITIQUES:
             critiques = critiques_of(target, answers) if target else []
-            newest_only = stage.name is StageName.POLISH
-            return [_item(reads, c) for c in (critiques[-1:] if newest_only else critiques)]
+            if stage.name is StageName.POLISH:
+                critiques = _newest(critiques)
+            return [_item(reads, critique) for critique in critiques]
         case Reads.FINDINGS:
             return _findings(critiques_of(target, answers)) if target else []
         case Reads.NOTE:
             return [Item(reads=reads, title="note", text=run.note, author=run.asked_by)] if run.note else []
         case Reads.SOURCES | Reads.UNREAD | Reads.EVIDENCE:
             return []
+
+
+def _newest(critiques: Sequence[Answer]) -> list[Answer]:
+    """The newest critique with the second opinions on it: none of them stands in for another."""
+    firsts = [critique.second_to or critique.id for critique in critiques]
+    return [c for c, first in zip(critiques, firsts, strict=True) if first == firsts[-1]]
 
 
 def _item(reads: Reads, answer: Answer) -> Item:

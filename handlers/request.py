@@ -166,7 +166,7 @@ def _pressed_twice(request: Request, around: Surroundings) -> Run | None:
     about = request.target_id
     if request.verb is Verb.SECOND_OPINION:
         answer = _by_id(around.answers, about)
-        wanted = {"second_to": (answer.second_to or answer.id) if answer else None}
+        wanted: dict[str, object] = {"second_to": (answer.second_to or answer.id) if answer else None}
     else:
         wanted = {"stage": request.stage, "revises": request.revises, "target_id": about, "second_to": None}
     return next(

@@ -222,17 +222,19 @@ def another(stack: Stack, stage: StageName, channel: str, *, than: str, heard: C
     """Who gives a second opinion: any model but the first one's that keeps the stage's floor and the channel's policy.
 
     One of another family goes first, and then the most trusted one. What is the same model under another name comes
-    after all that are not, and who was `heard` already, after all others.
+    after all that are not, and who was `heard` on this already, after all others. Fallbacks are as far from the first
+    one as whom they stand in for.
     """
     others = [key for key in stack.models if key != than]
     barred = {key: why for key in others if (why := barred_because(stack, key, stage, channel))}
     first = stack.models.get(than)
 
-    def rank(key: str) -> tuple[bool, bool, bool, int]:
+    def nearness(key: str) -> tuple[bool, bool, bool]:
         model = stack.models[key]
-        return key in heard, _is_same(model, first), not _is_of_another_family(model, first), -model.trust
+        return key in heard, _is_same(model, first), not _is_of_another_family(model, first)
 
-    open_to = sorted((key for key in others if key not in barred), key=rank)
+    open_to = [key for key in others if key not in barred]
+    open_to.sort(key=lambda key: (nearness(key), -stack.models[key].trust))
     if not open_to:
         cause = "; ".join(barred.values()) or f"the stack has no other model than {than}"
         told = f"Nobody can give a second opinion on this {stage}: {cause}. It takes another model in the stack."
@@ -243,7 +245,7 @@ def another(stack: Stack, stage: StageName, channel: str, *, than: str, heard: C
     return Route(
         stage=stage,
         model=open_to[0],
-        fallbacks=tuple(open_to[1:]),
+        fallbacks=tuple(key for key in open_to[1:] if nearness(key) == nearness(open_to[0])),
         posture=stack.posture(stage),
         boundary="what the first one had, and never its answer",
         gate=Gate.NONE,

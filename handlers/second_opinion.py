@@ -20,11 +20,18 @@ from storage.records import Answer, Run, RunState, StoredContext, Work
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class First:
-    """The answer a second opinion stands beside, how it came about, and which models gave one already."""
+    """The answer a second opinion stands beside, and how it came about.
+
+    Attributes:
+        heard: the models that gave a second opinion already.
+        wrote: the model that wrote what the answer criticises; empty where it criticises nothing of a model's.
+        context: what the model of the answer was handed, where it was looked up.
+    """
 
     answer: Answer
     run: Run
     heard: frozenset[str] = frozenset()
+    wrote: str = ""
     context: StoredContext | None = None
 
 
@@ -65,7 +72,14 @@ def first_among(second: Run, answers: Sequence[Answer], runs: Sequence[Run]) -> 
     if answer is None or run is None:
         return None
     others = (r for r in runs if r.second_to == answer.id and r.id != second.id and r.state is RunState.ANSWERED)
-    return First(answer=answer, run=run, heard=frozenset(r.model for r in others if r.model))
+    heard = frozenset(r.model for r in others if r.model)
+    return First(answer=answer, run=run, heard=heard, wrote=_writer(answer, answers, runs))
+
+
+def _writer(answer: Answer, answers: Sequence[Answer], runs: Sequence[Run]) -> str:
+    text = next((a for a in answers if a.id == answer.about_id), None)
+    made = next((r for r in runs if text and r.id == text.run_id), None)
+    return made.model or "" if made and answer.stage == StageName.CRITIQUE else ""
 
 
 async def first_of(second: Run, answers: Sequence[Answer], runs: Sequence[Run], saved: Saved) -> First | None:
@@ -76,11 +90,14 @@ async def first_of(second: Run, answers: Sequence[Answer], runs: Sequence[Run], 
 
 def route_beside(first: First, work: Work, stack: Stack) -> Route | NoRoute:
     """Who gives the second opinion, and the reason as its card has it."""
-    wrote = first.run.model or ""
-    decided = another(stack, StageName(first.run.stage), work.channel, than=wrote, heard=first.heard)
+    than = first.run.model or ""
+    heard = first.heard | {first.wrote}  # who wrote a text is the last to criticise it
+    decided = another(stack, StageName(first.run.stage), work.channel, than=than, heard=heard)
     if isinstance(decided, NoRoute):
         return decided
-    return replace(decided, reason=f"second opinion on {title(first.answer)} ({wrote}): {decided.reason}")
+    remark = "; it wrote the text itself" if decided.model == first.wrote else ""
+    reason = f"second opinion on {title(first.answer)} ({than}): {decided.reason}{remark}"
+    return replace(decided, reason=reason)
 
 
 def known_then(first: First, answers: Sequence[Answer]) -> list[Answer]:

@@ -20,7 +20,7 @@ from handlers.review import somebody_clicked, somebody_reacted
 from handlers.run import run_stage
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack, StageName
-from handlers.words import Body, Text, Who
+from handlers.words import Body, Link, Span, Text, Who
 from storage.database import Database
 from storage.records import Answer, Chained, Kind, Letter, Message, Run, Verdict, Work
 from tests.fakes import (
@@ -47,12 +47,14 @@ def words_of(body: Body | Message) -> str:
     return "\n".join("".join(_words(span) for span in line.spans) for line in shown.lines)
 
 
-def _words(span: Text | Who) -> str:
+def _words(span: Span) -> str:
     match span:
         case Who(person=person):
             return f"@{person}"
         case Text(text=text, style="code"):
             return f"`{text}`"
+        case Link(url=url, label=label):
+            return f"[{label}]({url})"
         case Text(text=text):
             return text
 
