@@ -11,7 +11,7 @@ from storage.records import Answer, Run
 MOST_ANSWERS = 12
 """Two rounds through all six stages. Whoever reads on by then searches: which text holds, which findings are stale?"""
 MOST_TOKENS = 30_000
-"""Some 80 pages of texts, remarks and notes: a quarter of the room of today's large models, and nearly all of a small
+"""Some 50 pages of texts, remarks and notes: a quarter of the room of today's large models, and nearly all of a small
 one's, although a run sees only the part of it that its stage reads."""
 
 

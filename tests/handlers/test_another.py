@@ -76,9 +76,11 @@ def test_one_model_under_two_names_is_second_to_itself_only_where_nobody_else_is
     [
         (
             {"stages": {"final": {"min_trust": 5}}},
-            "Nobody can give a second opinion on this final: hare has trust 2, below the stage's floor of 5; fox has "
-            "trust 4, below the stage's floor of 5; owl has trust 3, below the stage's floor of 5. "
-            "It takes another model in the stack.",
+            (
+                "Nobody can give a second opinion on this final: hare has trust 2, below the stage's floor of 5; fox "
+                "has trust 4, below the stage's floor of 5; owl has trust 3, below the stage's floor of 5. "
+                "It takes another model in the stack."
+            ),
         ),
         ({"models": {"mule": a_model()}}, "on this final: the stack has no other model than mule. It takes"),
         ({"channels": {"default": {"jurisdictions": ["ch"]}}}, "hare is operated in us and this channel allows ch"),

@@ -252,7 +252,7 @@ async def test_a_message_and_an_empty_thread_have_no_second_opinion(house: House
     await house.takes(house.request("critique", entrance=Entrance.SHORTCUT, target_ts="60.1", thread_ts="60.1"))
     work_id = (await house.runs())[0].work_id
     work = await house.work(work_id)
-    with pytest.raises(Refusal, match="No model has answered in this thread yet|No model of this thread wrote that"):
+    with pytest.raises(Refusal, match=r"No model has answered in this thread yet|No model of this thread wrote that"):
         await second(house, work)
     with pytest.raises(Refusal, match="A second opinion is given on an answer of mine"):
         await second(house, work, target_ts="60.1")
