@@ -276,6 +276,8 @@ def _remark(made: Made) -> str:
     """What a person should know at a glance: the critic's verdict, or what the owner did with the findings."""
     said = made.said
     match StageName(made.run.stage):
+        case StageName.CRITIQUE if made.first:
+            return said.remarks  # both are counted beside each other
         case StageName.CRITIQUE:
             verdict = "nothing serious found" if said.verdict is CriticVerdict.NOTHING_SERIOUS else "revise"
             found = f"{count(len(said.findings), 'finding')} · " if said.findings else ""
