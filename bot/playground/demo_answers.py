@@ -191,7 +191,7 @@ def _another_draft(items: Items, recorded: Recorded) -> str:
 
 
 def _another_critique(items: Items, _: Recorded) -> str:
-    _, text = _text(items, beside=_BESIDE_IT)
+    text = _text(items, beside=_BESIDE_IT)[1]
     found = [finding for finding in seconds.FINDINGS if finding[1] in text] or _other_findings(text)[-1:]
     lines = [f"{n}. {grade} · “{words}” · {why} · {mend}" for n, (grade, words, why, mend) in enumerate(found, start=1)]
     is_serious = any(grade != "minor" for grade, *_ in found)

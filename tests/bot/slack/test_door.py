@@ -134,6 +134,8 @@ def test_a_mention_without_a_thread_opens_one_at_its_own_place() -> None:
         ("<@UBOT|countersign> draft it", Verb.STAGE, "draft", "it"),
         ("<@UBOT> revise the ending", Verb.STAGE, "draft", "the ending"),
         ("<@UBOT> status", Verb.STATUS, None, ""),
+        ("<@UBOT> fresh critique be kind", Verb.FRESH, "critique", "be kind"),
+        ("<@UBOT> second opinion: be kind", Verb.SECOND_OPINION, None, "be kind"),
         ("<@UBOT>", Verb.HELP, None, ""),
         ("<@UBOT> hello &amp; welcome", Verb.HELP, None, "hello & welcome"),
         ("<@UOTHER> draft it", Verb.HELP, None, ""),
@@ -148,6 +150,8 @@ def test_what_stands_behind_our_name_is_read(text: str, verb: Verb, stage: str |
 def test_a_mention_may_point_at_a_message_of_its_channel_only() -> None:
     request = asked(delivery(mention(f"<@UBOT> critique <{LINK}> be harsh")))
     assert (request.target_ts, request.words) == ("1790000000.000200", "be harsh")
+    for words in (f"fresh <{LINK}> critique", f"fresh critique <{LINK}>", f"second opinion <{LINK}>"):
+        assert asked(delivery(mention(f"<@UBOT> {words}"))).target_ts == "1790000000.000200"
     elsewhere = LINK.replace("C0LAUNCH", "C0DOCS")
     request = asked(delivery(mention(f"<@UBOT> critique <{elsewhere}> be harsh")))
     assert request.target_ts is None
@@ -196,6 +200,9 @@ def test_a_reply_in_a_thread_may_be_a_reason(subtype: Any) -> None:
         ("critique", Verb.STAGE, "critique", False),
         ("revise", Verb.STAGE, "draft", True),
         ("final", Verb.STAGE, "final", False),
+        ("to_code", Verb.STAGE, "implement", False),
+        ("to_content", Verb.TO_CONTENT, None, False),
+        ("second_opinion", Verb.SECOND_OPINION, None, False),
         ("context", Verb.CONTEXT, None, False),
     ],
 )
@@ -219,6 +226,12 @@ def test_a_button_asks_about_its_answer(action: str, verb: Verb, stage: str | No
 def test_a_click_finds_its_place_in_whatever_part_says_it(changes: Payload, channel: str, thread: str) -> None:
     request = asked(click(**changes))
     assert (request.team, request.channel, request.thread_ts) == ("T0PLAY", channel, thread)
+
+
+def test_the_button_that_starts_fresh_is_about_its_thread() -> None:
+    request = asked(click("fresh"))
+    assert (request.verb, request.entrance) == (Verb.FRESH, Entrance.BUTTON)
+    assert (request.target_id, request.thread_ts) == (None, "1790000000.000100")
 
 
 PRESSED = {"type": "button", "value": "a-cage/5f1c", "action_ts": "1790000001.000500", "block_id": "b"}
