@@ -72,7 +72,9 @@ async def somebody_asked(
     if request.verb is Verb.AGAIN:
         request = again(request, around)
     elif request.verb is Verb.SECOND_OPINION:
-        request, around = _second_opinion(request, around)
+        request = _second_opinion(request, around)
+    if request.second_to is not None:  # it has its material, and whatever was pointed at never crosses
+        request, around = replace(request, target_ts=None), replace(around, target=None)
     pointed, around = await _message_pointed_at(request, around, slack=slack, storage=storage)
     opening = decide(request, around, pointed, stack, now=now, new_id=new_id)
     async with storage.transaction() as saved:
@@ -182,14 +184,13 @@ def _pressed_twice(request: Request, around: Surroundings) -> Run | None:
     )
 
 
-def _second_opinion(request: Request, around: Surroundings) -> tuple[Request, Surroundings]:
+def _second_opinion(request: Request, around: Surroundings) -> Request:
     if around.work is None or (request.target_ts and not around.points_at_ours):
         raise Refusal(
             "A second opinion is given on an answer of mine. On anybody's message, ask for a critique: its menu, "
             "Critique this."
         )
-    asked = ask_another(request, around.answers, around.runs, around.target)
-    return asked, replace(around, target=None)  # the first answer itself never crosses
+    return ask_another(request, around.answers, around.runs, around.target)
 
 
 def again(request: Request, around: Surroundings) -> Request:
@@ -208,7 +209,7 @@ def again(request: Request, around: Surroundings) -> Request:
         target_id=last.target_id or next((a.about_id for a in around.answers if a.run_id == last.id), None),
         note_by=tuple(dict.fromkeys([*last.note_by, *added])),
         second_to=last.second_to,
-        lane=last.lane,
+        lane=None if around.target else last.lane,
     )
 
 
@@ -325,8 +326,7 @@ def _whose(request: Request) -> tuple[str, ...]:
 
 def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, stack: Stack) -> str | None:
     if run.second_to is not None:
-        first = first_among(run, around.answers, around.runs)
-        beside = first and route_beside(first, work, stack)
+        beside = route_beside(first_among(run, around.answers, around.runs), work, stack)
         return beside.sentence if isinstance(beside, NoRoute) else None
     stage = REVISE if run.revises else STAGES[StageName(run.stage)]
     decided = route(stack, stage.name, work.channel)

@@ -58,19 +58,18 @@ def ask_another(request: Request, answers: Sequence[Answer], runs: Sequence[Run]
         revises=run.revises,
         words="\n".join(words for words in (run.note, request.words) if words),
         note_by=tuple(dict.fromkeys([*run.note_by, *added])),
-        target_ts=None,
         target_id=first.about_id,
         second_to=first.id,
         lane=run.lane,
     )
 
 
-def first_among(second: Run, answers: Sequence[Answer], runs: Sequence[Run]) -> First | None:
-    """What a run is a second opinion on; None for every other run."""
+def first_among(second: Run, answers: Sequence[Answer], runs: Sequence[Run]) -> First:
+    """What a run is a second opinion on. LookupError: our bug, for no answer is ever removed."""
     answer = next((a for a in answers if a.id == second.second_to), None)
     run = next((r for r in runs if answer and r.id == answer.run_id), None)
     if answer is None or run is None:
-        return None
+        raise LookupError(f"run {second.id} is second to an answer of which nothing is known")
     others = (r for r in runs if r.second_to == answer.id and r.id != second.id and r.state is RunState.ANSWERED)
     heard = frozenset(r.model for r in others if r.model)
     return First(answer=answer, run=run, heard=heard, wrote=_writer(answer, answers, runs))
@@ -83,9 +82,11 @@ def _writer(answer: Answer, answers: Sequence[Answer], runs: Sequence[Run]) -> s
 
 
 async def first_of(second: Run, answers: Sequence[Answer], runs: Sequence[Run], saved: Saved) -> First | None:
-    """The same with what the first model was handed."""
+    """The same with what the first model was handed; None for a run that is second to nothing."""
+    if second.second_to is None:
+        return None
     first = first_among(second, answers, runs)
-    return first and replace(first, context=await saved.runs.context(first.run.id))
+    return replace(first, context=await saved.runs.context(first.run.id))
 
 
 def route_beside(first: First, work: Work, stack: Stack) -> Route | NoRoute:

@@ -151,6 +151,15 @@ async def test_again_stays_in_the_lane_it_was_asked_in(house: House, both: tuple
     assert (first.stage, first.lane) == (again.stage, again.lane) == ("final", Lane.CONTENT)
 
 
+async def test_again_with_a_link_belongs_where_the_link_leads(house: House, both: tuple[Work, Answer, Answer]) -> None:
+    work, text, patch = both
+    await house.asks("critique", work=work, target_id=text.id, entrance=Entrance.BUTTON)
+    asked = {"verb": Verb.AGAIN, "entrance": Entrance.MENTION, "thread_ts": work.thread_ts}
+    await house.takes(house.request(None, target_ts=(await house.message_of(patch)).ts, **asked))
+    *_, run = await house.runs(work.id)
+    assert (run.lane, run.target_id) == (Lane.CODE, patch.id)
+
+
 async def test_a_draft_from_the_brief_is_content_wherever_it_is_asked(
     house: House, both: tuple[Work, Answer, Answer]
 ) -> None:

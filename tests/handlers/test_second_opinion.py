@@ -205,6 +205,19 @@ async def test_again_asks_for_the_second_opinion_again(house: House) -> None:
     assert newest_text(await house.answers(work.id), text.lane) == text
 
 
+async def test_again_with_a_link_stays_a_second_opinion_on_the_first(house: House) -> None:
+    text = await made(house, "draft", BRIEF)
+    work = await house.work(text.work_id)
+    other = await made(house, "draft", "othernote", work=work)
+    await second(house, work, target_id=text.id)
+    asked = {"verb": Verb.AGAIN, "entrance": Entrance.MENTION, "thread_ts": work.thread_ts}
+    await house.takes(house.request(None, target_ts=(await house.message_of(other)).ts, **asked))
+    await house.runs_all()
+    *_, run = await house.runs(work.id)
+    assert (run.second_to, run.target_id) == (text.id, None)
+    assert prompts(house)[-1] == prompts(house)[0]
+
+
 async def test_where_no_other_model_may_it_is_refused_with_the_rule(house: House) -> None:
     final = await house.final()
     house.stack = a_stack(stages={"final": {"min_trust": 4}})
