@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from handlers.context import digest, seen_digest
+from storage.canonical import canonical
 from storage.database import Saved
 from storage.evidence import Evidence
-from storage.ledger import canonical
 from storage.records import VerdictKind
 
 _GIVEN = tuple(kind.value for kind in VerdictKind)

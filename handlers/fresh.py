@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from handlers import messages
-from handlers.asking import read_stage
+from handlers import messages, pipelines
+from handlers.asking import read_mention
 from handlers.errors import Refusal
 from handlers.incoming import Entrance, Request, Verb
 from handlers.material import counts_as_text, title
@@ -21,6 +21,7 @@ from handlers.request import (
     decide,
     forget_url,
     look_around,
+    on_a_walk,
     owed,
     put_in_line,
 )
@@ -83,7 +84,7 @@ def decide_start(request: Request, around: Surroundings, stack: Stack, *, now: C
         raise Refusal(f"There is no work of mine in this thread to go on from. Try `{messages.BOT} draft …`.")
     if request.target_ts and not around.points_at_ours:
         raise Refusal("A fresh start takes along an answer of this thread: point at one, or leave the link away.")
-    request = _with_stage(request)
+    request, plan = pipelines.meant(_with_stage(request), stack)
     chosen = around.target or next(
         (a for a in reversed(around.answers) if counts_as_text(a) and not a.second_to and a.text.strip()), None
     )
@@ -93,23 +94,33 @@ def decide_start(request: Request, around: Surroundings, stack: Stack, *, now: C
         raise Refusal("This thread has neither a brief nor a text yet, so there is nothing to start fresh with.")
     work = _new_work(request, old, chosen, around, now=now, new_id=new_id)
     text = _taken_along(chosen, work, now=now, new_id=new_id) if chosen else None
-    opening = _opening(request, work, text, stack, now=now, new_id=new_id) if request.stage else None
+    opening = _opening(request, plan, work, text, stack, now=now, new_id=new_id) if request.stage else None
     if opening is not None and opening.refusal:
         raise Refusal(opening.refusal)
     return Start(work=work, old=old, old_text=chosen, text=text, opening=opening)
 
 
 def _with_stage(request: Request) -> Request:
-    """The stage may stand behind a link, where nobody looked for it yet."""
-    if request.stage is not None or not request.words.strip():
+    """As a request for a stage, if one is named; it may stand behind a link, where nobody looked for it yet."""
+    if request.stage is not None or request.pipeline:
+        return replace(request, verb=Verb.STAGE)
+    if not request.words.strip():
         return request
-    asked = read_stage(request.words)
-    if asked is None:
+    asked = read_mention(request.words)
+    if asked.verb is not Verb.STAGE:
         raise Refusal(
             f"A note goes to a stage: `{messages.BOT} fresh critique …`, for example. "
             f"`{messages.BOT} fresh` alone takes the brief and the newest text along."
         )
-    return replace(request, stage=asked.stage, revises=asked.revises, words=asked.words)
+    return replace(
+        request,
+        verb=Verb.STAGE,
+        stage=asked.stage,
+        revises=asked.revises,
+        pipeline=asked.pipeline,
+        start=asked.start,
+        words=asked.words,
+    )
 
 
 def _new_work(
@@ -148,15 +159,27 @@ def _taken_along(chosen: Answer, work: Work, *, now: Clock, new_id: NewId) -> An
     )
 
 
-def _opening(request: Request, work: Work, text: Answer | None, stack: Stack, *, now: Clock, new_id: NewId) -> Opening:
+def _opening(
+    request: Request,
+    plan: pipelines.Plan | None,
+    work: Work,
+    text: Answer | None,
+    stack: Stack,
+    *,
+    now: Clock,
+    new_id: NewId,
+) -> Opening:
     """The run in the new thread, on the text that came along; what begins anew from the brief works on none."""
     assert request.stage is not None
     from_brief = request.stage is StageName.SCOUT or (
         request.stage is StageName.DRAFT and not request.revises and text is not None and not counts_as_text(text)
     )
     around = Surroundings(work=work, answers=[text] if text else [], target=None if from_brief else text)
-    asked = replace(request, verb=Verb.STAGE, target_ts=None, target_id=None)
-    return decide(asked, around, None, stack, now=now, new_id=new_id)
+    if plan is not None:
+        pipelines.check_begin(plan, (), stack, request.channel)
+    asked = replace(request, target_ts=None, target_id=None)
+    opening = decide(asked, around, None, stack, now=now, new_id=new_id)
+    return on_a_walk(opening, plan, None, new_id=new_id)
 
 
 async def _pressed_twice(request: Request, old: Work, saved: Saved) -> Work | None:

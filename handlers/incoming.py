@@ -33,6 +33,7 @@ class Entrance(StrEnum):
     COMMAND = "command"
     MENTION = "mention"
     BUTTON = "button"
+    PIPELINE = "pipeline"
     SHORTCUT = "shortcut"
     SEND_BACK = "send_back"
 
@@ -52,6 +53,7 @@ class Request:
         second_to: the answer a second opinion is wanted on.
         lane: where an earlier request belonged, that is asked again.
         reply_url: where a slash command can be answered privately; forgotten once handled.
+        pipeline: the name of what they want to be run, as they wrote it, and `start` the stage to run it from.
     """
 
     key: str
@@ -73,6 +75,8 @@ class Request:
     note_by: tuple[str, ...] | None = None
     second_to: str | None = None
     lane: Lane | None = None
+    pipeline: str = ""
+    start: StageName | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
@@ -80,6 +84,7 @@ class Request:
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Request:
         stage, note_by, lane = body["stage"], body.get("note_by"), body.get("lane")
+        start = body.get("start")
         return cls(
             **{
                 **body,
@@ -87,6 +92,7 @@ class Request:
                 "entrance": Entrance(body["entrance"]),
                 "verb": Verb(body["verb"]),
                 "stage": StageName(stage) if stage else None,
+                "start": StageName(start) if start else None,
                 "note_by": None if note_by is None else tuple(note_by),
                 "lane": Lane(lane) if lane else None,
             }

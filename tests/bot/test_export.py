@@ -119,7 +119,7 @@ async def test_what_a_work_came_from_and_what_is_second_to_what_is_told(tmp_path
     async with open_house(tmp_path, a_stack()) as house:
         text = await house.final(brief="Announce the *open* cage")
         old = await house.work(text.work_id)
-        asked = {"entrance": Entrance.MENTION, "thread_ts": old.thread_ts}
+        asked: dict[str, Any] = {"entrance": Entrance.MENTION, "thread_ts": old.thread_ts}
         await house.takes(house.request(None, verb=Verb.SECOND_OPINION, **asked))
         await house.takes(house.request("final", verb=Verb.FRESH, person=RAE, **asked))
         await house.runs_all()

@@ -101,7 +101,12 @@ class House:
         tools: dict[str, Any] = {"storage": self.storage, "now": self.now, "new_id": self.new_id}
         match request.verb:
             case Verb.FRESH:
-                at = {"slack": self.slack, "stack": self.stack, "cut": fake_cut, "link_to": lambda _, ts: f"at {ts}"}
+                at: dict[str, Any] = {
+                    "slack": self.slack,
+                    "stack": self.stack,
+                    "cut": fake_cut,
+                    "link_to": lambda _, ts: f"at {ts}",
+                }
                 await somebody_starts_fresh(request, **at, **tools)
             case Verb.TO_CONTENT:
                 await somebody_hands_over(request, cut=fake_cut, **tools)
@@ -136,6 +141,7 @@ class House:
         await run_stage(
             run,
             storage=self.storage,
+            slack=self.slack,
             models=self.models,
             sources=self.sources,
             heartbeats=self.heartbeats,

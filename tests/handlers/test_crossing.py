@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from handlers.context import digest
@@ -154,7 +156,7 @@ async def test_again_stays_in_the_lane_it_was_asked_in(house: House, both: tuple
 async def test_again_with_a_link_belongs_where_the_link_leads(house: House, both: tuple[Work, Answer, Answer]) -> None:
     work, text, patch = both
     await house.asks("critique", work=work, target_id=text.id, entrance=Entrance.BUTTON)
-    asked = {"verb": Verb.AGAIN, "entrance": Entrance.MENTION, "thread_ts": work.thread_ts}
+    asked: dict[str, Any] = {"verb": Verb.AGAIN, "entrance": Entrance.MENTION, "thread_ts": work.thread_ts}
     await house.takes(house.request(None, target_ts=(await house.message_of(patch)).ts, **asked))
     *_, run = await house.runs(work.id)
     assert (run.lane, run.target_id) == (Lane.CODE, patch.id)

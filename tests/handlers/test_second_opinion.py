@@ -197,7 +197,12 @@ async def test_again_asks_for_the_second_opinion_again(house: House) -> None:
     text = await made(house, "draft", BRIEF)
     work = await house.work(text.work_id)
     await second(house, work, "shorter", person=STAN)
-    said = {"verb": Verb.AGAIN, "entrance": Entrance.MENTION, "thread_ts": work.thread_ts, "person": TAO}
+    said: dict[str, Any] = {
+        "verb": Verb.AGAIN,
+        "entrance": Entrance.MENTION,
+        "thread_ts": work.thread_ts,
+        "person": TAO,
+    }
     await house.takes(house.request(None, "and kinder", **said))
     await house.runs_all()
     *_, run = await house.runs(work.id)
@@ -210,7 +215,7 @@ async def test_again_with_a_link_stays_a_second_opinion_on_the_first(house: Hous
     work = await house.work(text.work_id)
     other = await made(house, "draft", "othernote", work=work)
     await second(house, work, target_id=text.id)
-    asked = {"verb": Verb.AGAIN, "entrance": Entrance.MENTION, "thread_ts": work.thread_ts}
+    asked: dict[str, Any] = {"verb": Verb.AGAIN, "entrance": Entrance.MENTION, "thread_ts": work.thread_ts}
     await house.takes(house.request(None, target_ts=(await house.message_of(other)).ts, **asked))
     await house.runs_all()
     *_, run = await house.runs(work.id)

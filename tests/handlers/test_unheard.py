@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,14 @@ FAILED, ANSWERED, CANCELLED = RunState.FAILED, RunState.ANSWERED, RunState.CANCE
 TEXT = thread("draft", "final")
 
 
-def carried(state: RunState = FAILED, **more: object) -> Run:
-    said = {"note": "name the date", "entrance": "send_back", "target_id": "a-2", "state": state, **more}
+def carried(state: RunState = FAILED, **more: Any) -> Run:
+    said: dict[str, Any] = {
+        "note": "name the date",
+        "entrance": "send_back",
+        "target_id": "a-2",
+        "state": state,
+        **more,
+    }
     return run("final", **said)
 
 

@@ -12,7 +12,7 @@ from tests.storage.records import NOON, answer, at, keep, review, run, work
 from tests.storage.test_schema import alembic, url_of
 
 ALONG = Carried(brief_by="U0SPIROU", people=("U0SPIROU", "U0FANTASIO"), answer_id="a-nest")
-BEFORE = "0006"
+BEFORE = "0007"
 
 
 async def get(database: Database, work_id: str) -> Work | None:
