@@ -12,7 +12,7 @@ from handlers.limits import no_money, no_room
 from handlers.lint_pairs import at_model
 from handlers.remarks import Path, Remark, Remarks
 from handlers.routing import assigned_model, barred_because
-from handlers.soundness import is_group, may_approve
+from handlers.soundness import is_group, may_approve, works_on_a_text
 from handlers.stack import ChannelPolicy, Gate, Model, Posture, Stack, StageName, is_loopback
 
 CODES: Mapping[str, str] = MappingProxyType(
@@ -38,6 +38,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "W419": "A value of the preset was not replaced.",
         "N420": "A fallback of a final owner is less trusted than the owner.",
         "N421": "One person keeps up more models than their work may need.",
+        "N422": "A pipeline can only be run where there is a text already.",
         "W423": "A budget is too small for any call of a stage.",
         "N424": "A fallback would make the critic the author.",
         "N425": "A pipeline ends without a final owner.",
@@ -163,7 +164,8 @@ def _no_final_owner(stack: Stack) -> Remarks:
 
 
 def _pipelines_without_end(stack: Stack) -> Remarks:
-    for name, stages in stack.pipelines.items():
+    for name, pipeline in stack.pipelines.items():
+        stages = pipeline.stages
         if stages and stack.posture(stages[-1]) is not Posture.FINAL_OWNER:
             sentence = (
                 f"Pipeline {name} ends with {stages[-1]}, so what it makes has no owner and no gate; end it with final."
@@ -269,6 +271,16 @@ def _no_price(key: str, model: Model, *, counted: bool) -> Remarks:
         yield Remark(code="N412", at=("models", key), sentence=sentence)
 
 
+def _pipelines_on_texts(stack: Stack) -> Remarks:
+    for name, pipeline in stack.pipelines.items():
+        if pipeline.stages and works_on_a_text(pipeline.stages[0]):
+            first = pipeline.stages[0]
+            sentence = (
+                f"Pipeline {name} begins with {first}, so it can only be run in a thread that has a text already."
+            )
+            yield Remark(code="N422", at=("pipelines", name), sentence=sentence)
+
+
 _LOOKS: tuple[Callable[[Stack], Remarks], ...] = (
     _strongest_everywhere,
     _weak_final_owners,
@@ -288,4 +300,5 @@ _LOOKS: tuple[Callable[[Stack], Remarks], ...] = (
     limits.budgets,
     limits.pipelines,
     _placeholders,
+    _pipelines_on_texts,
 )

@@ -19,6 +19,7 @@ from handlers.routing import NoRoute, Route, route
 from handlers.sources import NOTHING_READ, Readings, hand_over, read_sources
 from handlers.stack import Stack, StageName
 from handlers.still_allowed import see_that_it_may_go_on
+from handlers.walk import step_failed
 from handlers.words import Body
 from storage.crashpoints import crashpoint
 from storage.database import Database
@@ -231,6 +232,7 @@ async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Data
         if not await saved.runs.leave(run, state, at=ended, error=told, error_code=code):
             raise NotOurs
         await saved.outbox.revise(card_slot(run), card.to_json())
+        await step_failed(run, state, saved=saved, now=now)
 
 
 async def run_broke(run: Run, reference: str, *, storage: Database, now: Clock) -> None:

@@ -29,6 +29,7 @@ from storage.records import Run
 from storage.reviews import Reviews
 from storage.runs import Runs
 from storage.trouble import Follow, Watch
+from storage.walks import Walks
 from storage.works import Works
 from storage.writers import Writers
 
@@ -87,6 +88,7 @@ class Saved:
         self.inbox = Inbox(connection, self.errands)
         self.works = Works(connection)
         self.runs = Runs(connection, self.errands, self.ended)
+        self.walks = Walks(connection)
         self.answers = Answers(connection)
         self.outbox = Outbox(connection, self.errands)
         self.reviews = Reviews(connection)

@@ -192,6 +192,12 @@ PLANTED: list[tuple[dict[str, Any], str, tuple[str | int, ...], str]] = [
         ("stages", "final", "fallbacks", 0),
         "less trusted than owl",
     ),
+    (
+        {"pipelines": {"second-look": ["critique", "polish"], "whole": ["draft", "polish"]}},
+        "N422",
+        ("pipelines", "second-look"),
+        "begins with critique",
+    ),
     ({"budgets": {"run_usd": 0.10}}, "W423", ("budgets", "run_usd"), "one call to owl may cost about $0.11"),
     ({"budgets": {"day_usd": 0.001}}, "W423", ("budgets", "day_usd"), "would never run"),
     (
