@@ -15,7 +15,6 @@ from handlers.errors import ModelFailed, Refusal
 from handlers.incoming import Entrance, Verb
 from handlers.ports import StopReason
 from handlers.result import NotOurs
-from handlers.stack import StageName
 from handlers.status import somebody_wants_status
 from handlers.walk import Done, Ended, Halt, Step, Why, key_of, next_step
 from handlers.words import Body
@@ -349,6 +348,15 @@ async def test_a_walk_keeps_its_steps_when_the_stack_changes(house: House) -> No
     assert await steps(house, first) == [f"{stage} answered" for stage in CONTENT]
 
 
+async def test_a_step_that_the_newest_stack_lets_nobody_do_halts_the_walk(house: House) -> None:
+    first = await runs_content(house)
+    house.stack = a_stack(stages={"critique": {"min_trust": 5, "model": "quick"}})
+    await house.runs_all()
+    assert await steps(house, first) == ["scout answered", "draft answered", "critique refused"]
+    assert (await the_walk(house, first)).state is WalkState.STUCK
+    assert "stopped at critique (step 3 of 4)" in (await notices(house, first))[0]
+
+
 async def test_status_names_the_walk(house: House) -> None:
     house.models.scripts["careful"] = [ModelFailed("careful is away.", code="timeout")]
     first = await runs_content(house)
@@ -382,8 +390,8 @@ class Fate:
 
     async def begins(self) -> None:
         async with self.house.storage.transaction() as saved:
-            (ready, *_) = await saved.runs.next_in_line() or [None]
-            begun = await saved.runs.begin(ready.id, at=self.house.now()) if ready else None
+            ready = await saved.runs.next_in_line()
+            begun = await saved.runs.begin(ready[0].id, at=self.house.now()) if ready else None
         if begun:
             self.left.append(begun)
 
@@ -473,4 +481,3 @@ async def test_whatever_happens_each_step_is_made_once_and_none_is_skipped(house
                 walk.run_id,
             )
         assert sum(walk.state is WalkState.WALKING for walk in all_walks) <= 1
-    assert {StageName(run.stage) for run in runs}
