@@ -403,10 +403,10 @@ class Fate:
         """Somebody brings an answer, or none: who holds the run, who lost it, or who has ended it already."""
         if not self.left:
             return
-        run, models = self.dice.choice(self.left), self.house.models
-        verdict = self.dice.choice([REVISE, FINE])
+        run, models = self.left[-1] if self.dice.random() < 0.7 else self.dice.choice(self.left), self.house.models
+        verdict = self.dice.choice([REVISE, REVISE, FINE])
         said: Any = {"critique": verdict, "final": self.dice.choice([READY, READY, BLOCKED])}.get(run.stage, "A text.")
-        if self.dice.random() < 0.2:
+        if self.dice.random() < 0.15:
             said = ModelFailed("it is away.", code="timeout")
         models.scripts = {"quick": [said], "careful": [said]}
         with contextlib.suppress(NotOurs):
@@ -414,7 +414,7 @@ class Fate:
         await self.house.posts()
 
     async def cancels(self, work: Work) -> None:
-        if self.dice.random() < 0.2:
+        if self.dice.random() < 0.3:
             with contextlib.suppress(Refusal):
                 await cancels(self.house, work)
 
@@ -455,14 +455,14 @@ def replayed(walk: Walk, runs: list[Run], verdicts: dict[str, str | None], block
     return at
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(16))
 async def test_whatever_happens_each_step_is_made_once_and_none_is_skipped(house: House, seed: int) -> None:
     fate = Fate(house, seed)
     first = await runs_content(house, name="careful")
     await house.posts()
     work = await house.work(first.work_id)
     for _ in range(40):
-        deed = fate.dice.choice(["begins", "begins", "ends", "ends", "ends", "restarts", "cancels", "asks"])
+        deed = fate.dice.choices(["begins", "ends", "restarts", "cancels", "asks"], weights=[6, 8, 2, 1, 2])[0]
         if deed in {"cancels", "asks"}:
             await getattr(fate, deed)(work)
         else:
