@@ -12,6 +12,7 @@ import pytest
 
 from handlers.cancel import somebody_cancels
 from handlers.errors import ModelFailed, Refusal
+from handlers.export import as_markdown, export_work
 from handlers.incoming import Entrance, Verb
 from handlers.ports import StopReason
 from handlers.result import NotOurs
@@ -199,6 +200,10 @@ async def test_a_text_is_revised_until_the_critic_finds_nothing_serious(house: H
     _, _, revise, critique, _ = await house.runs(first.work_id)
     assert "step 2 of 3 of careful, round 1 of 2" in await house.card_of(revise)
     assert "step 2 of 3 of careful, round 1 of 2" in await house.card_of(critique)
+    async with house.storage.reading() as saved:
+        work = await house.work(first.work_id)
+        exported = await export_work(work, saved, stack=house.stack, now=house.now())
+    assert "(pipeline): step 2 of 3 of careful, round 1 of 2\n" in as_markdown(exported)
     draft, _, revised, second, final = await house.answers(first.work_id)
     assert (revised.about_id, second.about_id, final.about_id) == (draft.id, revised.id, revised.id)
 
@@ -295,7 +300,10 @@ async def test_what_cannot_be_begun_again_leaves_the_walk_stuck(house: House) ->
     ("final", "why"),
     [
         (BLOCKED, "its owner blocked the text"),
-        (an_answer(READY, stop=StopReason.LENGTH), "the text was cut at the output limit"),
+        (
+            an_answer(READY, stop=StopReason.LENGTH),
+            "the text was cut at the output limit, `max_output_tokens` of final",
+        ),
     ],
 )
 async def test_a_final_that_opens_no_review_halts_the_walk(house: House, final: Any, why: str) -> None:
