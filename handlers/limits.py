@@ -53,3 +53,19 @@ def budgets(stack: Stack) -> Remarks:
         if around < within:
             sentence = f"{outer} is {around:g}, so {inner} of {within:g} can never be spent; correct one of both."
             yield Remark(code="N427", at=("budgets", outer), sentence=sentence)
+
+
+def pipelines(stack: Stack) -> Remarks:
+    """One pass, each stage at its smallest and with all the output it may write, is more than the thread may cost."""
+    limits = [(name, getattr(stack.budgets, name)) for name in _BUDGETS if name != "run_usd"]
+    for pipeline, stages in stack.pipelines.items():
+        costs = [most_it_may_cost(stack, stage, stack.models[assigned_model(stack, stage)]) for stage in stages]
+        known = sum(cost for cost in costs if cost is not None)
+        for name, limit in limits:
+            if limit is not None and known > limit:
+                sentence = (
+                    f"One pass of pipeline {pipeline} may cost {money(known)}, and {name} is {limit:g}, so it may stop "
+                    "half-way; leave stages out, take cheaper models, or raise the limit."
+                )
+                yield Remark(code="N431", at=("pipelines", pipeline), sentence=sentence)
+                break

@@ -46,6 +46,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "N427": "A budget is larger than the one around it.",
         "N428": "The critic is the model whose patch it criticises.",
         "W429": "Nobody is the final owner.",
+        "N431": "One pass of a pipeline may cost more than its thread.",
     }
 )
 PLACEHOLDER_PERSONS = frozenset({"U0REPLACEME", "U0REPLACETOO"})
@@ -301,6 +302,7 @@ _LOOKS: tuple[Callable[[Stack], Remarks], ...] = (
     _idle_models,
     limits.rooms,
     limits.budgets,
+    limits.pipelines,
     _placeholders,
     _pipelines_on_texts,
 )

@@ -37,7 +37,7 @@ def barred_now(assignment: Assignment, stack: Stack | None) -> str | None:
         return None
     floor = stack.rules(StageName(assignment.stage)).min_trust
     allowed = stack.policy(assignment.channel).jurisdictions
-    for model in (assignment.model, *_known_as_now(assignment, stack)):
+    for model in (*_known_as_now(assignment, stack), assignment.model):
         if why := barred_by(assignment.key, model, min_trust=floor, jurisdictions=allowed):
             return why
     return None

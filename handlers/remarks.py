@@ -29,7 +29,11 @@ class Remark:
 
     @property
     def level(self) -> Level:
-        return _LEVELS[self.code[0]]
+        return level_of(self.code)
+
+
+def level_of(code: str) -> Level:
+    return _LEVELS[code[0]]
 
 
 Remarks = Iterator[Remark]

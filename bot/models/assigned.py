@@ -132,7 +132,7 @@ class AssignedModels:
         if why := barred_now(assignment, self._stack()):
             word = "was not asked again" if asked else "was not asked"
             failed = AttemptFailed(Code.BARRED, f"{word}: {why}")
-            raise ModelFailed(sentence(assignment.key, failed, asked=asked, said=""), code=failed.code)
+            raise ModelFailed(sentence(assignment.key, failed, asked=0, said=""), code=failed.code)
 
     async def _attempt(self, assignment: Assignment, exchange: Exchange, client: httpx.AsyncClient) -> ModelAnswer:
         """Ask once, and count it by what came of it."""

@@ -225,6 +225,18 @@ PLANTED: list[tuple[dict[str, Any], str, tuple[str | int, ...], str]] = [
     ({"models": {"hare": HARE, "owl": OWL, "twin": HARE}}, "N426", ("models", "twin"), "twin and hare are one"),
     ({"budgets": {"run_usd": 5, "day_usd": 2}}, "N427", ("budgets", "day_usd"), "run_usd of 5 can never be spent"),
     ({"budgets": {"thread_usd": 5, "day_usd": 2}}, "N427", ("budgets", "day_usd"), "thread_usd of 5"),
+    (
+        {"pipelines": {"content": ["scout", "critique", "final"]}, "budgets": {"thread_usd": 0.2}},
+        "N431",
+        ("pipelines", "content"),
+        "may cost about $0.24, and thread_usd is 0.2",
+    ),
+    (
+        {"pipelines": {"all": ["final"] * 4}, "budgets": {"run_usd": 0.12, "day_usd": 0.4}},
+        "N431",
+        ("pipelines", "all"),
+        "day_usd is 0.4",
+    ),
     ({"stages": {"implement": {"model": "owl"}}}, "N428", ("models", "owl"), "patches it makes itself"),
     ({"stages": {"final": {"posture": "fast-pass"}}}, "W429", ("stages", "final", "posture"), "nobody makes the call"),
     (
@@ -310,6 +322,7 @@ def test_every_code_is_planted_at_least_once() -> None:
             "stages": {"polish": {"posture": "final-owner", "gate": "review"}},
         },
         {"budgets": {"run_usd": 0.12, "thread_usd": 0.12, "day_usd": 0.12}},
+        {"pipelines": {"content": ["scout", "critique", "final"]}, "budgets": {"run_usd": 0.12, "thread_usd": 0.25}},
         {"models": {"hare": {**HARE, "context_tokens": 4_900}, "owl": OWL}},
     ],
 )

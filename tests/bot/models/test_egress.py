@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import ssl
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -391,9 +392,7 @@ async def test_a_model_that_is_barred_between_two_attempts_is_not_asked_again(ta
     tap.network.on_answer = lambda: setattr(tap, "stack", stack_of(Rules(allowed=("eu",)), CHAINS[0]))
     with pytest.raises(ModelFailed) as failed:
         await tap.models.ask(gamma(channel=HERE, stage="draft"), PROMPT)
-    assert failed.value.sentence == (
-        "gamma was not asked again: gamma is operated in cn and this channel allows eu, tried once."
-    )
+    assert failed.value.sentence == ("gamma was not asked again: gamma is operated in cn and this channel allows eu.")
     assert len(tap.network.reached) == 1
 
 
@@ -467,6 +466,15 @@ async def test_without_the_lock_the_same_redirect_is_heard_by_the_recorder(monke
     monkeypatch.setattr("bot.models.egress.OnlyAt", lambda _, network: network)
     network, _ = await fetched(BUECHER, "https://bücher.example:8443/", played=response(307, location=PLACES[0]))
     assert network.heard[LURE].endswith(b"text")
+
+
+def test_no_other_module_of_the_bot_opens_an_http_client_of_its_own() -> None:
+    makes = re.compile(
+        r"httpx\.(Async)?(Client|HTTPTransport)\(|httpx\.(get|post|stream|request)\(|import requests|urlopen\("
+    )
+    root = Path(__file__).parents[3] / "bot"
+    found = {str(file.relative_to(root)) for file in root.rglob("*.py") if makes.search(file.read_text("utf-8"))}
+    assert found == {"models/clients.py", "sources/pinned.py"}
 
 
 async def test_a_unix_socket_is_no_way_out() -> None:
