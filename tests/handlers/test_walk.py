@@ -329,6 +329,17 @@ async def test_cancel_stops_the_walk_and_its_open_run(house: House) -> None:
     assert again.state is RunState.QUEUED
 
 
+async def test_a_walk_whose_run_ended_some_other_way_can_be_stopped_too(house: House) -> None:
+    first = await runs_content(house)
+    await house.posts()
+    async with house.storage.transaction() as saved:
+        await saved.runs.cancel(first.id, by="slack", at=house.now())
+    await cancels(house, await house.work(first.work_id))
+    assert (await the_walk(house, first)).state is WalkState.STOPPED
+    with pytest.raises(Refusal, match="Nothing is running"):
+        await cancels(house, await house.work(first.work_id))
+
+
 async def test_a_second_walk_is_refused_with_the_way_to_stop_the_first(house: House) -> None:
     first = await runs_content(house)
     await house.posts()
