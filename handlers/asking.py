@@ -36,6 +36,8 @@ _VERB_WORDS = {
     "cancel": Verb.CANCEL,
     "stop": Verb.CANCEL,
     "help": Verb.HELP,
+    "route": Verb.ROUTE,
+    "stack": Verb.STACK,
 }
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do"})
 _RUN = re.compile(
