@@ -451,6 +451,8 @@ async def test_a_fresh_start_begins_a_thread_of_its_own_from_the_brief_alone(hou
     assert work.id != old.id
     assert (work.brief, work.thread_ts, run.note) == ("Announce the open cage", None, "be brief")
     assert (work.opened_by, run.asked_by, run.note_by) == (ANN, RAE, (RAE,)), "the brief is still its author's"
+    silent = await house.asks("draft", thread_ts=old.thread_ts, fresh=True, person=RAE)
+    assert (silent.note, silent.note_by) == ("", (RAE,)), "who starts afresh has a hand in it, with or without a note"
     await house.runs_all()
     assert "The cage" not in house.models.asked[-1][1].user
 
