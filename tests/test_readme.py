@@ -6,6 +6,8 @@ import argparse
 import re
 from pathlib import Path
 
+import pytest
+
 from bot.cli import parser
 from bot.manifest import COMMANDS, OTHER_COMMANDS
 from bot.settings import VARIABLES
@@ -58,6 +60,18 @@ def test_every_file_it_names_is_there() -> None:
     )
     missing = sorted(path for path in named if not (ROOT / path).exists())
     assert missing == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_picture_and_page_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = {*re.findall(r"\]\(([^)#:]+)\)", text), *re.findall(r'<img src="([^"]+)"', text)}
+    assert [path for path in named if not (page.parent / path).exists()] == []
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    assert [one.name for one in (ROOT / "docs" / "pictures").iterdir() if one.name not in pages] == []
 
 
 def test_every_make_target_it_names_is_there() -> None:
