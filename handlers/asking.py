@@ -38,10 +38,12 @@ _VERB_WORDS = {
     "cancel": Verb.CANCEL,
     "stop": Verb.CANCEL,
     "help": Verb.HELP,
+    "route": Verb.ROUTE,
+    "stack": Verb.STACK,
 }
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do", "start"})
 _RUN = re.compile(
-    r"\s*(?:(?:please|pls|do)\s+)*run\s+(?:(?:please|pls|do|a|the|run)\s+)*"
+    r"\s*[`/*_]*(?:(?:please|pls|do)\s+)*run\s+(?:(?:please|pls|do|a|the|run)\s+)*"
     r"[`*_]*(?P<name>[a-z0-9](?:[a-z0-9._/-]{0,58}[a-z0-9_/-])?)[`*_]*(?:\s+pipeline\b)?[.:,;–—-]*(?!\S)\s*",
     re.IGNORECASE | re.ASCII,
 )

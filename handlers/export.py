@@ -9,6 +9,7 @@ from typing import Any
 
 from handlers.case import Case, load_case
 from handlers.figures import count, money, tokens
+from handlers.messages import step_words
 from handlers.stack import Stack
 from storage.database import Saved
 from storage.records import Answer, Chained, Handing, Run, Verdict, Work
@@ -217,10 +218,14 @@ def _pointed_at(answer: Mapping[str, Any]) -> Iterator[str]:
     yield from _fenced(answer["text"])
 
 
+def _step(run: Mapping[str, Any]) -> str:
+    return f": {step_words(run['walk'])}" if run["walk"] else ""
+
+
 def _of_run(number: int, run: Mapping[str, Any], answer: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"## {number}. {run['stage']}: {run['state']}"
     yield ""
-    yield f"- asked by {run['asked_by']} at {run['asked_at']} ({run['entrance']})"
+    yield f"- asked by {run['asked_by']} at {run['asked_at']} ({run['entrance']}){_step(run)}"
     if run["model"]:
         served = f", served as {run['served_id']}" if run["served_id"] else ""
         yield f"- model {run['model']}{served}"

@@ -24,6 +24,7 @@ from handlers.request import (
     on_a_walk,
     owed,
     put_in_line,
+    somebody_asked,
 )
 from handlers.result import Blocks, Cut
 from handlers.sources import addresses_in
@@ -66,6 +67,10 @@ async def somebody_starts_fresh(
     check_place(await slack.place(request.channel), stack.policy(request.channel))
     async with storage.reading() as saved:
         around = await look_around(saved, request)
+    if request.brief_alone and around.work is None:  # so its words are the brief
+        asked = replace(request, verb=Verb.STAGE, brief_alone=False, thread_ts=None)
+        await somebody_asked(asked, storage=storage, slack=slack, stack=stack, now=now, new_id=new_id)
+        return
     start = decide_start(request, around, stack, now=now, new_id=new_id)
     parts: Sequence[Blocks] = []
     if start.text is not None:
@@ -85,9 +90,7 @@ def decide_start(request: Request, around: Surroundings, stack: Stack, *, now: C
     if request.target_ts and not around.points_at_ours:
         raise Refusal("A fresh start takes along an answer of this thread: point at one, or leave the link away.")
     request, plan = pipelines.meant(_with_stage(request), stack)
-    chosen = around.target or next(
-        (a for a in reversed(around.answers) if counts_as_text(a) and not a.second_to and a.text.strip()), None
-    )
+    chosen = None if request.brief_alone else around.target or _newest(around)
     if chosen is not None and not chosen.text.strip():
         raise Refusal(f"{title(chosen)} has no text that could come along. Point at another answer.")
     if chosen is None and not old.brief.strip():
@@ -98,6 +101,12 @@ def decide_start(request: Request, around: Surroundings, stack: Stack, *, now: C
     if opening is not None and opening.refusal:
         raise Refusal(opening.refusal)
     return Start(work=work, old=old, old_text=chosen, text=text, opening=opening)
+
+
+def _newest(around: Surroundings) -> Answer | None:
+    """The text a thread stands at, of either lane."""
+    texts = (a for a in reversed(around.answers) if counts_as_text(a) and not a.second_to and a.text.strip())
+    return next(texts, None)
 
 
 def _with_stage(request: Request) -> Request:

@@ -25,6 +25,8 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     HELP = "help"
     DOWNLOAD = "download"
+    ROUTE = "route"
+    STACK = "stack"
 
 
 class Entrance(StrEnum):
@@ -49,6 +51,7 @@ class Request:
         target_thread_ts: the thread of that message, where the way of pointing at it tells.
         target_id: the answer or run behind a button.
         brief: what the text is for, asked by the shortcut's modal.
+        brief_alone: a fresh start takes no text along.
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
         second_to: the answer a second opinion is wanted on.
         lane: where an earlier request belonged, that is asked again.
@@ -73,6 +76,7 @@ class Request:
     brief: str = ""
     reply_url: str | None = None
     note_by: tuple[str, ...] | None = None
+    brief_alone: bool = False
     second_to: str | None = None
     lane: Lane | None = None
     pipeline: str = ""

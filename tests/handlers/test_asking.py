@@ -50,6 +50,8 @@ def runs(name: str, words: str = "", *, start: str | None = None) -> Asked:
         ("please run the critique", stage("critique")),
         ("please run the critic", runs("critic")),
         ("run content", runs("content")),
+        ("`run content from critique`", runs("content", start="critique")),
+        ("*run content* be brief", runs("content", "be brief")),
         ("Run the content pipeline: be brief", runs("content", "be brief")),
         ("please run `team/content.v2`, be brief", runs("team/content.v2", "be brief")),
         ("run content from critique be harsh", runs("content", "be harsh", start="critique")),

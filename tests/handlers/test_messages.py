@@ -243,6 +243,7 @@ In a thread, mention me: `@Countersign critique be harsh about the second paragr
 Stages: scout, draft, revise, critique, implement, polish, final.
 Also: second opinion, fresh, again, status, context, cancel, help.
 Any message can be criticised: its menu, Critique this.
+Not sure which stage? `/route` asks four questions. Who does what: `/stack`.
 A final text counts only after a reviewer's reaction on exactly that text.\
 """,
             """\
@@ -251,6 +252,7 @@ In a thread, mention me: `@Countersign critique be harsh about the second paragr
 Stages: scout, draft, revise, critique, implement, polish, final.
 Also: second opinion, fresh, again, status, context, cancel, help.
 Any message can be criticised: its menu, Critique this.
+Not sure which stage? `/cs-route` asks four questions. Who does what: `/cs-stack`.
 A final text counts only after a reviewer's reaction on exactly that text.\
 """,
         ]

@@ -119,6 +119,7 @@ class Worker:
             new_id=world.new_id,
             answer_privately=self.chat.answer_privately,
             abort=courier.abort,
+            stack_since=self.now,
             cut=fake_cut,
             link_to=lambda _, __: None,
             metrics=METRICS,
