@@ -371,10 +371,7 @@ def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, 
         return f"`{stage.name}` works on a text; a {target.stage} is not one. Use the button under a draft."
     there = {Reads.BRIEF} if work.brief else set()
     text_coming = any(
-        one.state in {RunState.QUEUED, RunState.RUNNING}
-        and one.lane is run.lane
-        and is_text(StageName(one.stage))
-        and not one.second_to
+        one.state in {RunState.QUEUED, RunState.RUNNING} and one.lane is run.lane and is_text(StageName(one.stage))
         for one in around.runs
     )
     if target or newest_text(around.answers, run.lane) or text_coming:

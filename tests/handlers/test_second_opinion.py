@@ -119,14 +119,14 @@ async def test_two_critiques_are_told_apart_by_their_findings_and_verdicts_and_b
 
 async def test_who_did_not_write_the_text_criticises_it_before_who_did(house: House) -> None:
     three = {"quick": a_model(), "careful": a_model(id="careful-1", trust=5), "third": a_model(id="third-1", trust=1)}
-    house.stack = a_stack(models=three)
+    house.stack = a_stack(models=three, stages={"draft": {"model": "quick"}})  # which is more trusted than the third
     text = await made(house, "draft", BRIEF)
     writer = (await house.runs(text.work_id))[0].model
     work = await house.work(text.work_id)
     critique = await made(house, "critique", work=work)
     critic = house.models.asked[-1][0].key
     run = await second(house, work, target_id=critique.id)
-    assert {writer, critic, run.model} == {"quick", "careful", "third"}
+    assert (writer, critic, run.model) == ("quick", "careful", "third")
 
 
 async def test_the_thread_goes_on_from_the_first_unless_somebody_points_at_the_second(house: House) -> None:
@@ -158,6 +158,17 @@ async def test_a_second_opinion_on_a_final_leaves_its_review_alone_until_it_is_c
     chosen = await made(house, "final", work=work, entrance=Entrance.BUTTON, target_id=opinion.id, person=TAO)
     assert "The cage is ajar." in house.models.asked[-1][1].user
     assert [await house.state(one) for one in (final, chosen)] == ["superseded", "awaiting"]
+
+
+async def test_what_was_found_after_the_first_final_is_not_counted_against_the_second(house: House) -> None:
+    house.models.scripts = {"quick": ["The cage is open.", READY], "careful": [READY, FOUND]}
+    text = await made(house, "draft", BRIEF)
+    work = await house.work(text.work_id)
+    final = await made(house, "final", work=work)
+    await made(house, "critique", work=work, target_id=text.id, entrance=Entrance.BUTTON)
+    run = await second(house, work, target_id=final.id)
+    assert "finding" not in await house.card_of(run)
+    assert (await house.answer_of(run)).about_id == text.id
 
 
 async def test_a_blocked_second_final_says_so_on_its_card_alone(house: House) -> None:

@@ -107,7 +107,8 @@ async def test_killed_at_each_statement_it_is_the_old_schema_with_its_rows(oldes
         killed += 1
         assert await look(oldest) == tables
         async with oldest.reading() as saved:
-            assert await saved.works.get("w-palombia") == work()
+            rows = await saved.connection.execute(text("SELECT id, brief FROM works"))
+        assert [tuple(row) for row in rows] == [("w-palombia", work().brief)]
         changing.stdin.write(b"\n")
     assert await changing.wait() == 0
     assert killed > 10
