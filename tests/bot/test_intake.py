@@ -190,6 +190,17 @@ async def test_a_button_of_another_channel_is_refused_and_done_with(desk: Desk) 
     assert len(desk.told) == 1
 
 
+@pytest.mark.parametrize(
+    ("verb", "says"), [(Verb.ROUTE, "Which stage should own this?"), (Verb.STACK, "Who does what in this channel")]
+)
+async def test_the_questions_and_the_stack_are_for_whoever_asked_alone(desk: Desk, verb: Verb, says: str) -> None:
+    letter = await desk.keeps(mention(desk.house, stage=None, verb=verb))
+    assert await desk.handles(letter) == verb
+    [(person, words, _)] = desk.told
+    assert person == ANN
+    assert words.startswith(says)
+
+
 async def test_help_is_answered_to_the_person_alone(desk: Desk) -> None:
     letter = await desk.keeps(mention(desk.house, stage=None, verb=Verb.HELP))
     assert await desk.handles(letter) == "help"
