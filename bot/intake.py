@@ -21,6 +21,7 @@ from handlers.download import somebody_downloads
 from handlers.errors import Refusal
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
 from handlers.ports import Clock, LookupFailed, NewId, Slack
+from handlers.raising import somebody_raises
 from handlers.request import forget_url, owed, somebody_asked
 from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
 from handlers.send_back import somebody_said_why
@@ -239,6 +240,8 @@ async def _request(request: Request, tools: Tools) -> None:
             await somebody_wants_context(request, storage=tools.storage, now=tools.now)
         case Verb.DOWNLOAD:
             await somebody_downloads(request, storage=tools.storage, stack=stack, now=tools.now)
+        case Verb.RAISE:
+            await somebody_raises(request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Verb.CANCEL:
             for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
                 await tools.abort(run)

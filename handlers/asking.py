@@ -36,6 +36,7 @@ _VERB_WORDS = {
     "cancel": Verb.CANCEL,
     "stop": Verb.CANCEL,
     "help": Verb.HELP,
+    "raise": Verb.RAISE,
 }
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do"})
 _NEARLY = 0.75  # of the letters, in their order

@@ -22,6 +22,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     HELP = "help"
     DOWNLOAD = "download"
+    RAISE = "raise"
 
 
 class Entrance(StrEnum):

@@ -13,6 +13,7 @@ from handlers.context import Context, Item, compose, sentence
 from handlers.errors import ModelFailed, Refusal
 from handlers.material import material, stage_of
 from handlers.ports import Assignment, Clock, ModelAnswer, Models, NewId, Prompt, Sources
+from handlers.purse import Purse
 from handlers.request import card_slot
 from handlers.result import Answered, Cut, Made, NotOurs, deliver, whole
 from handlers.routing import NoRoute, Route, route
@@ -61,6 +62,7 @@ async def run_stage(
         work = await saved.works.get(run.work_id)
         answers = await saved.answers.of_work(run.work_id)
     assert work is not None
+    purse = Purse(run, work, stack, storage=storage, now=now)
     try:
         _give_up_what_ends_the_process(run)
         decided = decide(run, work, stack)
@@ -69,16 +71,16 @@ async def run_stage(
             context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
-            got = await _ask(run, decided, context, stack, models=models)
+            got = await _ask(run, decided, context, stack, models=models, purse=purse)
         stage = StageName(run.stage)
         allowed = stack.rules(stage).max_output_tokens
         deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
     except Refusal as refusal:
         told = refusal.sentence
-        await _once_it_can_be(lambda: _end(run, RunState.REFUSED, told, "refused", storage=storage, now=now))
+        await _once_it_can_be(lambda: _end(run, RunState.REFUSED, told, "refused", purse, storage=storage, now=now))
     except ModelFailed as failure:
         told, code = failure.sentence, failure.code
-        await _once_it_can_be(lambda: _end(run, RunState.FAILED, told, code, storage=storage, now=now))
+        await _once_it_can_be(lambda: _end(run, RunState.FAILED, told, code, purse, storage=storage, now=now))
     else:
         made = Made(
             run=run,
@@ -88,6 +90,8 @@ async def run_stage(
             context=context,
             got=got,
             said=deliverable,
+            purse=purse,
+            allowed=allowed,
             of_sources=seen,
         )
         await _once_it_can_be(lambda: deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id))
@@ -214,7 +218,7 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
             pause = NEXT_BEATS
 
 
-async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, models: Models) -> Answered:
+async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, models: Models, purse: Purse) -> Answered:
     """Ask the assigned model, then its fallbacks in order; who was tried is never forgotten."""
     rules = stack.rules(decided.stage)
     prompt = Prompt(
@@ -240,7 +244,7 @@ async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, mode
                 epoch=run.epoch,
                 host_concurrency=None if host is None else host.concurrency,
             )
-            answer = await models.ask(assignment, prompt)
+            answer = await models.ask(assignment, prompt, before=purse.before(key, model, prompt))
         except ModelFailed as failure:
             failures.append(failure)
         else:
@@ -249,7 +253,7 @@ async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, mode
             return Answered(answer=_storable(answer), key=key, model=model, instead_of=instead_of, because=because)
     last = failures[-1]
     told = " Then: ".join(failure.sentence for failure in failures)
-    way = f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."
+    way = purse.way_out() or f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."
     raise ModelFailed(f"{told} {way}", code=last.code)
 
 
@@ -267,7 +271,9 @@ def _too_long(stage: StageName, key: str, tokens: int, room: int, model: Model) 
     )
 
 
-async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Database, now: Clock) -> None:
+async def _end(
+    run: Run, state: RunState, told: str, code: str, purse: Purse | None = None, *, storage: Database, now: Clock
+) -> None:
     """The run ends without an answer: its card says why and what to do."""
     ended = now()
     card = messages.refused(run, told) if state is RunState.REFUSED else messages.failed(run, told)
@@ -275,6 +281,10 @@ async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Data
         if not await saved.runs.leave(run, state, at=ended, error=told, error_code=code):
             raise NotOurs
         await saved.outbox.revise(card_slot(run), card.to_json())
+        if purse is not None:
+            await purse.close(saved)
+            if (offer := purse.offer()) is not None:
+                await saved.outbox.plan(offer)
 
 
 async def run_broke(run: Run, reference: str, *, storage: Database, now: Clock) -> None:

@@ -32,6 +32,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "E304": "Regulated: final has no review gate.",
         "E305": "Regulated: fewer than two reviewers.",
         "E306": "Regulated: solo mode lets people approve their own work.",
+        "E213": "Who may raise a limit is not a Slack user id or user group id.",
         "W201": "A channel leaves a stage without a model.",
         "W202": "A host is the host of no model.",
     }
@@ -176,6 +177,14 @@ def _reviewer_ids(stack: Stack) -> Remarks:
                 yield Remark(code="E205", at=(*at, nth), sentence=f"A reviewer {rule}, not a name or a handle.")
 
 
+def _raiser_ids(stack: Stack) -> Remarks:
+    for nth, raiser in enumerate(stack.budgets.may_raise or ()):
+        if not _PERSON_OR_GROUP.fullmatch(raiser):
+            rule = 'must be a Slack user id such as "U0ANN42" or a user group id such as "S0EDITORS"'
+            sentence = f"Who may raise a limit {rule}, not a name or a handle."
+            yield Remark(code="E213", at=("budgets", "may_raise", nth), sentence=sentence)
+
+
 def _channel_ids(stack: Stack) -> Remarks:
     for name in stack.channels:
         if name != "default" and not _CHANNEL.fullmatch(name):
@@ -305,6 +314,7 @@ _CHECKS = (
     Check(find=_gate_without_reviewers, reads=(_GATES, *_REVIEWERS)),
     Check(find=_quorum, reads=(("review", "quorum"), *_REVIEWERS)),
     Check(find=_reviewer_ids, reads=()),
+    Check(find=_raiser_ids, reads=()),
     Check(find=_channel_ids, reads=()),
     Check(
         find=_channels_without_models,

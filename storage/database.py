@@ -27,6 +27,7 @@ from storage.paces import Paces
 from storage.records import Run
 from storage.reviews import Reviews
 from storage.runs import Runs
+from storage.spendings import Spendings
 from storage.trouble import Follow, Watch
 from storage.works import Works
 from storage.writers import Writers
@@ -93,6 +94,7 @@ class Saved:
         self.ledger = Ledger(connection)
         self.marks = Marks(connection)
         self.paces = Paces(connection)
+        self.spendings = Spendings(connection)
 
     async def clock(self) -> datetime:
         """What time it is by the database's clock. PostgreSQL only."""

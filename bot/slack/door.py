@@ -29,6 +29,7 @@ BUTTONS = {
     "final": Asked(verb=Verb.STAGE, stage=StageName.FINAL),
     "context": Asked(verb=Verb.CONTEXT),
     "download": Asked(verb=Verb.DOWNLOAD),
+    "raise": Asked(verb=Verb.RAISE),
 }
 CRITIQUE_SHORTCUT = "critique_message"
 CRITIQUE_MODAL = "critique_modal"

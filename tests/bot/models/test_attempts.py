@@ -23,7 +23,7 @@ from handlers.errors import ModelFailed
 from handlers.ports import Assignment, ModelAnswer
 from handlers.stack import Model
 from tests.bot.models.conftest import PROMPT, Asking
-from tests.fakes import until
+from tests.fakes import at_no_cost, until
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -223,7 +223,7 @@ async def test_a_key_that_is_missing_or_unusable_is_named_by_its_variable(value:
     model = Model(wire="openai", id="houba-1", base_url="http://127.0.0.1:9/v1", key_env="MARSU_KEY")
 
     with pytest.raises(ModelFailed, match="MARSU_KEY") as failed:
-        await models.ask(Assignment(key="fast", model=model, timeout_seconds=5), PROMPT)
+        await models.ask(Assignment(key="fast", model=model, timeout_seconds=5), PROMPT, before=at_no_cost)
 
     assert failed.value.code == "no_key"
     assert "canary" not in failed.value.sentence
@@ -303,7 +303,7 @@ async def test_a_connection_that_fails_is_told_in_plain_words(fault: Exception, 
     model = Model(wire="anthropic", id="houba-1", base_url="https://houba.invalid")
 
     with pytest.raises(ModelFailed) as failed:
-        await models.ask(Assignment(key="fast", model=model, timeout_seconds=60), PROMPT)
+        await models.ask(Assignment(key="fast", model=model, timeout_seconds=60), PROMPT, before=at_no_cost)
 
     await models.aclose()
     assert (failed.value.code, failed.value.sentence) == (code, sentence)
@@ -314,7 +314,7 @@ async def test_each_attempt_is_counted_by_stage_model_and_what_came_of_it(asking
     asking.endpoint.answers = one_by_one(
         Reply(status=503), Reply(text="half", fault=Fault.CUT_BEFORE_FINISH), Reply(text="whole")
     )
-    await asking.models.ask(replace(asking.assignment(), stage="critique"), PROMPT)
+    await asking.models.ask(replace(asking.assignment(), stage="critique"), PROMPT, before=at_no_cost)
     of = {"stage": "critique", "model": "fast"}
 
     def counted(name: str, **labels: str) -> float | None:
@@ -328,7 +328,9 @@ async def test_each_attempt_is_counted_by_stage_model_and_what_came_of_it(asking
 
 async def test_an_attempt_that_is_called_off_is_counted_as_such(asking: Asking) -> None:
     asking.endpoint.answers = lambda _: Reply(fault=Fault.HANG_BEFORE_BYTES)
-    call = asyncio.create_task(asking.models.ask(replace(asking.assignment(), stage="draft"), PROMPT))
+    call = asyncio.create_task(
+        asking.models.ask(replace(asking.assignment(), stage="draft"), PROMPT, before=at_no_cost)
+    )
     await until(lambda: bool(asking.endpoint.requests))
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
