@@ -161,9 +161,9 @@ def who_may_raise(stack: Stack) -> tuple[str, ...]:
 class OverBudget(ModelFailed):
     """A model is passed over: what it may cost does not fit within a limit."""
 
-    def __init__(self, key: str, worst: int, exceeds: Exceeds) -> None:
+    def __init__(self, key: str, worst: int, exceeds: Exceeds, *, again: bool = False) -> None:
         super().__init__(
-            f"{key} was not asked: that may cost up to {money(dollars(worst))}, and of the "
+            f"{key} was not asked{' again' * again}: that may cost up to {money(dollars(worst))}, and of the "
             f"{_allowed(exceeds.which, exceeds.allowed)} {_left(exceeds.left)} is left.",
             code="budget",
         )

@@ -45,16 +45,22 @@ class Purse:
             OverBudget: a limit leaves no room for what the attempt may cost.
             NotOurs: the run is cancelled, or somebody else's by now.
         """
+        asked = 0
 
         async def reserve() -> Settle:
-            return self._settle_nothing if model.price is None else await self._reserve(key, model.price, prompt)
+            nonlocal asked
+            if model.price is None:
+                return self._settle_nothing
+            settle = await self._reserve(key, model.price, prompt, again=asked > 0)
+            asked += 1
+            return settle
 
         return reserve
 
     async def _settle_nothing(self, came: ModelAnswer | Unanswered) -> None:
         self._is_answered = isinstance(came, ModelAnswer)
 
-    async def _reserve(self, key: str, price: Price, prompt: Prompt) -> Settle:
+    async def _reserve(self, key: str, price: Price, prompt: Prompt, *, again: bool) -> Settle:
         most = most_tokens(prompt.system, prompt.user, prompt.max_output_tokens)
         worst = cost(price, most)
         attempt = self._attempts = self._attempts + 1
@@ -87,7 +93,7 @@ class Purse:
                 await saved.spendings.reserve(spending)
         if isinstance(room, Exceeds):
             self._refused = self._refused if self._refused and self._refused.amount is not None else room
-            raise OverBudget(key, worst, room)
+            raise OverBudget(key, worst, room, again=again)
 
         async def settle(came: ModelAnswer | Unanswered) -> None:
             await self._settle(attempt, came, price, prompt)

@@ -196,7 +196,7 @@ def _after(
     if last is None:
         return kept_off
     before = _model_failed(key, last, asked=asked, secret=secret)
-    return ModelFailed(f"{before.sentence} Then {kept_off.sentence}", code=kept_off.code)
+    return ModelFailed(f"{before.sentence} {kept_off.sentence}", code=kept_off.code)
 
 
 def _model_failed(key: str, failed: AttemptFailed, *, asked: int, secret: SecretStr | None) -> ModelFailed:

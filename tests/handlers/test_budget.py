@@ -208,6 +208,7 @@ def test_a_model_that_is_passed_over_says_the_limit_the_worst_case_and_what_is_l
         f"careful was not asked: that may cost up to about $0.41, and {says}",
         "budget",
     )
+    assert OverBudget("careful", 1, room, again=True).sentence.startswith("careful was not asked again: that may")
 
 
 CHEAPER = "ask for something shorter, or pick a cheaper model in the stack."
