@@ -21,6 +21,8 @@ from handlers.stack import Budgets, Price, Stack
 from storage.records import Costs, Raised, Sums
 
 DOLLAR = 10**9
+RAISED = "raised"
+"""What the ledger calls a raise."""
 _MOST = 10**6 * DOLLAR
 _FRAME_TOKENS = 64
 _LONGEST_TOKEN = 50

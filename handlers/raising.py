@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from handlers import messages
-from handlers.budget import Exceeds, Limit, billionths, dollars, who_may_raise, would_do
+from handlers.budget import RAISED, Exceeds, Limit, billionths, dollars, who_may_raise, would_do
 from handlers.errors import Refusal
 from handlers.incoming import Entrance, Request, Verb
 from handlers.ports import Clock, Person, Slack
@@ -145,7 +145,7 @@ async def _raise(found: _Offer, request: Request, *, named: bool, saved: Saved, 
             team=work.team,
             at=at,
             who=request.person,
-            what="raised",
+            what=RAISED,
             work_id=work.id,
             run_id=run.id,
             body={**facts, "via": request.entrance.value, "named": named, "asked_by": run.asked_by},
