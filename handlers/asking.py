@@ -39,22 +39,58 @@ _VERB_WORDS = {
     "raise": Verb.RAISE,
 }
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do"})
+_RUN = re.compile(
+    r"\s*(?:(?:please|pls|do)\s+)*run\s+(?:(?:please|pls|do|a|the|run)\s+)*"
+    r"[`*_]*(?P<name>[a-z0-9](?:[a-z0-9._/-]{0,58}[a-z0-9_/-])?)[`*_]*(?:\s+pipeline\b)?[.:,;–—-]*(?!\S)\s*",
+    re.IGNORECASE | re.ASCII,
+)
+_FROM = re.compile(r"from\s+[`*_]*(?P<stage>[a-z]+)[`*_]*[.:,;–—-]*(?!\S)\s*", re.IGNORECASE)
 _NEARLY = 0.75  # of the letters, in their order
 _SECOND_WORDS = {StageName.FINAL: {"owner"}, StageName.CRITIQUE: {"pass", "this"}, StageName.POLISH: {"this"}}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """What a line of words asks for."""
+    """What a line of words asks for.
+
+    `pipeline` is the name after `run`, where that is no stage's own, and `start` the stage it is to be run from.
+    """
 
     verb: Verb
     stage: StageName | None = None
     revises: bool = False
     words: str = ""
+    pipeline: str = ""
+    start: StageName | None = None
 
 
 def read_mention(text: str) -> Asked:
-    """Read the words after the bot's name. Words that name no stage and no verb ask for help."""
+    """Read the words after the bot's name. Words that name no stage, no verb and nothing to run ask for help."""
+    asked, run = read_stage(text), _RUN.match(text)
+    if run is None or asked.verb not in {Verb.STAGE, Verb.HELP} or is_taken(run["name"]):
+        return asked
+    words = text[run.end() :]
+    since = _FROM.match(words)
+    start = _STAGE_WORDS.get(since["stage"].lower()) if since else None
+    if since and start:
+        words = words[since.end() :]
+    return Asked(verb=Verb.STAGE, pipeline=run["name"], start=start, words=words.strip())
+
+
+def is_taken(name: str) -> bool:
+    """Whether `run` and this word mean something whatever pipelines there are."""
+    return name.lower() in {*StageName, *_VERB_WORDS, *_FILLERS}
+
+
+def nearly_a_stage(words: str) -> str | None:
+    """The stage that was probably meant by words that begin with `from` and nearly its name."""
+    since = _FROM.match(words)
+    found = get_close_matches(since["stage"].lower(), [*StageName], n=1, cutoff=_NEARLY) if since else []
+    return found[0] if found else None
+
+
+def read_stage(text: str) -> Asked:
+    """Read words in which `run` is mere filling."""
     word, rest = _first_word(text)
     if word in _VERB_WORDS:
         verb = _VERB_WORDS[word]

@@ -8,9 +8,9 @@ from typing import Any
 
 from handlers.budget import RAISED, dollars
 from handlers.context import digest, seen_digest
+from storage.canonical import canonical
 from storage.database import Saved
 from storage.evidence import Evidence
-from storage.ledger import canonical
 from storage.records import VerdictKind
 
 _GIVEN = tuple(kind.value for kind in VerdictKind)

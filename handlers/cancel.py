@@ -7,6 +7,7 @@ from handlers.errors import Refusal
 from handlers.incoming import Request
 from handlers.ports import Clock
 from handlers.request import card_slot, forget_url, look_around
+from handlers.walk import stop_walk
 from storage.database import Database
 from storage.records import Entry, Run
 
@@ -35,4 +36,5 @@ async def somebody_cancels(request: Request, *, storage: Database, now: Clock) -
                 body={"stage": run.stage},
             )
             await saved.ledger.append(entry)
+        await stop_walk(around.work, request.person, f"stopped/{request.key}"[:90], saved=saved, now=now)
         return tuple(still_open)

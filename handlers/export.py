@@ -70,6 +70,7 @@ def _run(run: Run) -> dict[str, Any]:
         "note": run.note,
         "note_by": list(run.note_by),
         "target": run.target_id,
+        "walk": run.walk,
         "started_at": _at(run.started_at),
         "ended_at": _at(run.ended_at),
         "route": run.route,

@@ -31,6 +31,7 @@ class Entrance(StrEnum):
     COMMAND = "command"
     MENTION = "mention"
     BUTTON = "button"
+    PIPELINE = "pipeline"
     SHORTCUT = "shortcut"
     SEND_BACK = "send_back"
 
@@ -48,6 +49,7 @@ class Request:
         brief: what the text is for, asked by the shortcut's modal.
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
         reply_url: where a slash command can be answered privately; forgotten once handled.
+        pipeline: the name of what they want to be run, as they wrote it, and `start` the stage to run it from.
     """
 
     key: str
@@ -67,13 +69,15 @@ class Request:
     brief: str = ""
     reply_url: str | None = None
     note_by: tuple[str, ...] | None = None
+    pipeline: str = ""
+    start: StageName | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Request:
-        stage, note_by = body["stage"], body.get("note_by")
+        stage, note_by, start = body["stage"], body.get("note_by"), body.get("start")
         return cls(
             **{
                 **body,
@@ -81,6 +85,7 @@ class Request:
                 "entrance": Entrance(body["entrance"]),
                 "verb": Verb(body["verb"]),
                 "stage": StageName(stage) if stage else None,
+                "start": StageName(start) if start else None,
                 "note_by": None if note_by is None else tuple(note_by),
             }
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
@@ -27,10 +27,15 @@ def root(work: Work, run: Run) -> Body:
     brief = work.brief if len(work.brief) <= _SHOWN_BRIEF else work.brief[:_SHOWN_BRIEF].rstrip() + " …"
     cut = " · the brief is longer than shown here; all of it crosses" if brief is not work.brief else ""
     return Body(
-        lines=(line(Text(text=brief)), line(f"{run.stage} for ", Who(person=run.asked_by), cut, small=True)),
+        lines=(line(Text(text=brief)), line(f"{_first(run)} for ", Who(person=run.asked_by), cut, small=True)),
         fallback=f"{run.stage}: a new piece of work",
         facts={"stage": run.stage},
     )
+
+
+def _first(run: Run) -> str:
+    """What was asked for: a stage, or a pipeline that begins with it."""
+    return f"{run.walk['name']}, from {run.stage}," if run.walk else run.stage
 
 
 # cards
@@ -41,9 +46,9 @@ def queued(run: Run, *, ahead: int = 0) -> Body:
     return _card(run, RunState.QUEUED, [line(bold(name_of(run)), f" · queued · {wait}")])
 
 
-def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: str) -> Body:
-    """The heartbeat."""
-    now = f" · {word} · {model}, {duration(seconds)} so far"
+def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: str, waits: str = "") -> Body:
+    """The heartbeat; `waits` says why nothing can be done at the moment."""
+    now = f" · waiting · {waits}" if waits else f" · {word} · {model}, {duration(seconds)} so far"
     return _card(run, RunState.RUNNING, [line(bold(name_of(run)), now), line(why, *_read(read), small=True)])
 
 
@@ -112,11 +117,70 @@ def _read(read: str) -> list[str]:
 
 
 def _card(run: Run, state: RunState, lines: list[Line]) -> Body:
+    if run.walk:
+        step = step_words(run.walk)
+        *before, last = lines
+        spoken = last.spans if last.small else ()
+        lines = [*(before if last.small else lines), line(step, *([" · ", *spoken] if spoken else []), small=True)]
     return Body(
         lines=tuple(lines),
         fallback=f"{name_of(run)}: {state.value}",
         facts={"stage": run.stage, "state": state.value},
     )
+
+
+# walks
+
+
+def step_words(step: Mapping[str, Any]) -> str:
+    """Where a walk is: "step 3 of 4 of content, round 1 of 2"."""
+    return f"step {step['step']} of {step['of']} of {step['name']}{_round(step)}"
+
+
+def at_step(stage: str, step: Mapping[str, Any]) -> str:
+    """The same after the pipeline's name: "critique (step 3 of 4, round 1 of 2)"."""
+    return f"{stage} (step {step['step']} of {step['of']}{_round(step)})"
+
+
+def _round(step: Mapping[str, Any]) -> str:
+    return f", round {step['round']} of {step['rounds']}" if step["round"] else ""
+
+
+def walk_stuck(run: Run, why: str) -> Body:
+    """A step gave nothing to go on with."""
+    assert run.walk is not None
+    told = f" stopped at {at_step(name_of(run), run.walk)}: {why}. `{BOT} again` goes on from there."
+    return plain(line(bold(run.walk["name"]), told), fallback=f"{run.walk['name']} stopped", state="stuck")
+
+
+def walk_stopped(stage: str, step: Mapping[str, Any], by: str) -> Body:
+    """A person stopped it."""
+    told = line(bold(step["name"]), f" stopped at {at_step(stage, step)} by ", Who(person=by), ".")
+    return plain(told, fallback=f"{step['name']} stopped", state="stopped")
+
+
+def walk_undecided(run: Run, versions: Sequence[Answer], *, rounds: int) -> Body:
+    """All rounds are done and the critic still asks for more: a person chooses between the last two texts."""
+    assert run.walk is not None
+    name = run.walk["name"]
+    after = f" stopped at critique (step {run.walk['step']} of {run.walk['of']}): after {count(rounds, 'revision')} "
+    first = line(
+        bold(name), after, "the critic still says to revise. ", Who(person=run.asked_by), ", which text goes on?"
+    )
+    texts = [line(f"• {title(one)} · text {short(one.sha256)}") for one in versions]
+    buttons = [
+        Button(action=f"final:{place}", label=f"Final on {title(one)}", value=one.id)
+        for place, one in enumerate(versions, 1)
+    ]
+    return replace(
+        plain(first, *texts, fallback=f"{name} stopped for you to choose", state="stopped"), buttons=tuple(buttons)
+    )
+
+
+def walk_status(stage: str, step: Mapping[str, Any], state: str, *, goes_on: bool) -> Line:
+    """How a walk is doing."""
+    way = f" · `{BOT} again` goes on" if goes_on else ""
+    return line(bold(step["name"]), f" · {state} · {at_step(stage, step)}{way}")
 
 
 # answers
@@ -183,10 +247,10 @@ def not_handled(reference: str) -> str:
     )
 
 
-def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None) -> Body:
+def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None, pipelines: Sequence[str] = ()) -> Body:
     """What can be asked for, and where; `puzzled` says first that what was asked for was not understood.
 
-    `nearest` is the word that was probably meant.
+    `nearest` is the word that was probably meant; `pipelines` are the names there are.
     """
     command = f"/{prefix}draft"
     guess = f" Did you mean `{nearest}`?" if nearest else ""
@@ -195,13 +259,23 @@ def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None)
         line(bold("Start work in a channel: "), code(f"{command} <brief>"), " (also scout, implement, final)"),
         line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
+        *([line(bold("Several stages in a row: "), *_named_pipelines(pipelines))] if pipelines else []),
         line("Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this."),
         line("A final text counts only after a reviewer's reaction on exactly that text.", small=True),
         fallback="What you can ask Countersign for",
     )
 
 
-def status(runs: Sequence[tuple[Run, float]], reviews: Sequence[str], money_left: str) -> Body:
+def _named_pipelines(pipelines: Sequence[str]) -> list[str | Span]:
+    said: list[str | Span] = [code(f"{BOT} run {pipelines[0]}"), " (`run … from critique` begins later)"]
+    if others := pipelines[1:]:
+        said += ["; also ", ", ".join(others)]
+    return said
+
+
+def status(
+    runs: Sequence[tuple[Run, float]], reviews: Sequence[str], money_left: str, *, walk: Line | None = None
+) -> Body:
     """How each run of a thread is doing; `runs` come with the seconds they took or have taken so far."""
     if not runs:
         return plain(f"Nothing has been asked for in this thread yet. Try `{BOT} draft …`.", fallback="Status")
@@ -209,6 +283,7 @@ def status(runs: Sequence[tuple[Run, float]], reviews: Sequence[str], money_left
         line(bold(name_of(run)), f" · {run.state.value} · {run.model or 'no model yet'} · {duration(seconds)}")
         for run, seconds in runs[-12:]
     ]
+    lines += [walk] if walk else []
     lines += [line(sentence) for sentence in reviews]
     if money_left:
         lines.append(line(money_left, small=True))

@@ -171,21 +171,22 @@ async def _raise(found: _Offer, request: Request, *, named: bool, saved: Saved, 
 
 
 def _once_more(run: Run, work: Work, *, now: Clock) -> Letter:
-    """The request of a run that was refused, in the name of whoever asked for it."""
+    """The request of a run that was refused, in the name of whoever asked for it; a walk goes on where it is stuck."""
+    walks = run.walk is not None
     request = Request(
         key=f"raised/{work.id}",
-        entrance=Entrance(run.entrance),
-        verb=Verb.STAGE,
+        entrance=Entrance.MENTION if walks else Entrance(run.entrance),
+        verb=Verb.AGAIN if walks else Verb.STAGE,
         stage=StageName(run.stage),
         revises=run.revises,
         team=work.team,
         channel=work.channel,
         person=run.asked_by,
         at=now(),
-        words=run.note,
+        words="" if walks else run.note,
         thread_ts=work.thread_ts,
-        target_id=run.target_id,
-        note_by=run.note_by,
+        target_id=None if walks else run.target_id,
+        note_by=None if walks else run.note_by,
     )
     line_ = f"{work.team}/{work.channel}/{work.thread_ts}"[:_LINE_LIMIT]
     return Letter(key=request.key, kind="request", line=line_, body=request.to_json(), received_at=now())

@@ -25,9 +25,10 @@ from handlers.request import card_slot, owed
 from handlers.routing import Route
 from handlers.sources import addresses_in
 from handlers.stack import Gate, Model, Stack, StageName
+from handlers.walk import step_answered
+from storage.canonical import canonical
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
-from storage.ledger import canonical
 from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
         await supersede_older(run, work, answer, saved=saved, stack=stack, now=now)
         if made.route.gate is Gate.REVIEW:
             await _gate(made, answer, saved, stack, now=now)
+        await step_answered(run, work, answer, is_cut=made.is_cut, saved=saved, now=now, new_id=new_id)
         crashpoint("cp10")
     crashpoint("cp18")
 

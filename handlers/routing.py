@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from handlers.permission import barred_by
 from handlers.stack import Gate, Model, Posture, Priority, Stack, StageName
 
 
@@ -79,7 +80,11 @@ _MOST_TRUSTED = frozenset({StageName.CRITIQUE, StageName.POLISH, StageName.FINAL
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """What a run is assigned: the model by its stack key, the fallbacks allowed here, in order, and the reason."""
+    """What a run is assigned: the model by its stack key, the fallbacks allowed here, in order, and the reason.
+
+    `passed_over` says of each candidate that may not be asked here why that is so, but of the assigned one: that is
+    part of the reason.
+    """
 
     stage: StageName
     model: str
@@ -91,6 +96,7 @@ class Route:
     priority: tuple[Priority, ...]
     reason: str
     stack_digest: str
+    passed_over: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As a run keeps it."""
@@ -102,6 +108,7 @@ class Route:
             "gate": self.gate,
             "priority": list(self.priority),
             "reason": self.reason,
+            "passed_over": list(self.passed_over),
             "stack": self.stack_digest,
         }
 
@@ -146,14 +153,12 @@ def candidates(stack: Stack, stage: StageName) -> tuple[str, ...]:
 
 def barred_because(stack: Stack, key: str, stage: StageName, channel: str) -> str | None:
     """The rule that keeps a model from a stage in a channel, in words; None where it may work."""
-    model, floor = stack.models[key], stack.rules(stage).min_trust
-    if model.trust < floor:
-        return f"{key} has trust {model.trust}, below the stage's floor of {floor}"
-    allowed = stack.policy(channel).jurisdictions
-    if allowed is None or model.jurisdiction in allowed:
-        return None
-    where = f"is operated in {model.jurisdiction}" if model.jurisdiction else "names no jurisdiction"
-    return f"{key} {where} and this channel allows {_listed(allowed, 'and') if allowed else 'none'}"
+    return barred_by(
+        key,
+        stack.models[key],
+        min_trust=stack.rules(stage).min_trust,
+        jurisdictions=stack.policy(channel).jurisdictions,
+    )
 
 
 def route(stack: Stack, stage: StageName, channel: str, *, exclude: Collection[str] = ()) -> Route | NoRoute:
@@ -175,6 +180,18 @@ def route(stack: Stack, stage: StageName, channel: str, *, exclude: Collection[s
         priority=rules.priority or defaults.priority,
         reason=_reason(stack, stage, barred.get(asked[0])),
         stack_digest=stack.digest,
+        passed_over=tuple(why for key, why in barred.items() if key != asked[0]),
+    )
+
+
+def too_long(stack: Stack, stage: StageName, key: str, tokens: int) -> str | None:
+    """Why a context of about so many tokens is too much for a model, as a sentence; None if it fits."""
+    room, model = stack.rules(stage).max_output_tokens, stack.models[key]
+    if tokens + room <= model.context_tokens:
+        return None
+    return (
+        f"{stage} would hand {key} about {tokens:,} tokens and needs {room:,} for the answer; "
+        f"it takes {model.context_tokens:,} in all. Start fresh with a shorter brief or text."
     )
 
 

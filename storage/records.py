@@ -78,7 +78,10 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One execution of one stage in a work."""
+    """One execution of one stage in a work.
+
+    `walk`: which step of which walk it is, if any: the walk's id and name, step, of how many, round, of how many.
+    """
 
     id: str
     work_id: str
@@ -93,6 +96,7 @@ class Run:
     note_by: tuple[str, ...] = ()
     target_id: str | None = None
     revises: bool = False
+    walk: dict[str, Any] | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     epoch: int = 0
@@ -109,6 +113,62 @@ class Run:
     error_code: str | None = None
     error: str | None = None
     seq: int = 0
+
+
+class WalkState(StrEnum):
+    """How a walk is doing."""
+
+    WALKING = "walking"
+    DONE = "done"
+    STOPPED = "stopped"  # by a person, or for one to decide
+    STUCK = "stuck"  # at a step that gave nothing to go on with; it can go on from there
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Walk:
+    """A pipeline that somebody asked for, step by step in the thread of one work.
+
+    Attributes:
+        stages: its steps as they were configured when it began, and `revise_rounds` as it was.
+        place: the step it is at, counted from 0; `rounds` of revision were begun there.
+        run_id: the run of that step. Only how this one ends moves the walk.
+        text_id: the text it has in hand.
+        ended_at: when it was done, was stopped or got stuck.
+    """
+
+    id: str
+    work_id: str
+    request_key: str
+    name: str
+    stages: tuple[str, ...]
+    asked_by: str
+    begun_at: datetime
+    run_id: str
+    revise_rounds: int = 0
+    place: int = 0
+    rounds: int = 0
+    text_id: str | None = None
+    note: str = ""
+    state: WalkState = WalkState.WALKING
+    ended_at: datetime | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cooldown:
+    """A model's endpoint that failed since it last answered.
+
+    Attributes:
+        failures: asks in a row that gave nothing, each with its attempts.
+        code: of the newest failure, as in ModelFailed.
+        until: nobody asks it before; None while it may be asked.
+    """
+
+    endpoint: str
+    failures: int
+    code: str
+    at: datetime
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -113,6 +113,7 @@ runs = Table(
     Column("note_by", JSON, nullable=False, default=list),  # whose words the note is
     Column("target_id", String(20)),  # the answer a person pointed at
     Column("revises", Boolean, nullable=False, default=False),
+    Column("walk", JSON),  # which step of which walk it is
     Column("asked_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("ended_at", Moment),
@@ -137,6 +138,30 @@ Index("ix_runs_work", runs.c.work_id, runs.c.seq)
 _OPEN = runs.c.state.in_(("queued", "running"))
 Index("ix_runs_open", runs.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
+walks = Table(
+    "walks",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", String(20), nullable=False, unique=True),
+    Column("work_id", String(20), ForeignKey("works.id"), nullable=False),
+    Column("request_key", String(200), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("stages", JSON, nullable=False),  # as they were configured when it began
+    Column("revise_rounds", Integer, nullable=False),
+    Column("asked_by", String(40), nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("begun_at", Moment, nullable=False),
+    Column("place", Integer, nullable=False),  # the step it is at
+    Column("rounds", Integer, nullable=False),  # of revision, at this step
+    Column("run_id", String(20), nullable=False),  # of this step
+    Column("text_id", String(20)),  # the text in hand
+    Column("state", String(20), nullable=False),
+    Column("ended_at", Moment),
+)
+_WALKING = text("state = 'walking'")
+Index("ix_walks_walking", walks.c.work_id, unique=True, sqlite_where=_WALKING, postgresql_where=_WALKING)
+Index("ix_walks_work", walks.c.work_id, walks.c.seq)
+
 paces = Table(
     "paces",
     metadata,
@@ -149,6 +174,16 @@ marks = Table(
     metadata,
     Column("name", String(200), primary_key=True),  # of something done up to a moment, such as "repair/C0LAUNCH"
     Column("at", Moment, nullable=False),
+)
+
+cooldowns = Table(
+    "cooldowns",
+    metadata,
+    Column("endpoint", Text, primary_key=True),  # a model's, by its address and the name it is served under
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("code", String(60), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("until", Moment),  # None: it may be asked
 )
 
 contexts = Table(
@@ -322,3 +357,5 @@ ledger = Table(
     Column("hash", String(64), nullable=False, unique=True),
 )
 Index("ix_ledger_team", ledger.c.team, ledger.c.seq)  # else a workspace's last entry is looked for among everybody's
+_OF_STACKS = text("what = 'stack'")
+Index("ix_ledger_stack", ledger.c.team, ledger.c.seq, sqlite_where=_OF_STACKS, postgresql_where=_OF_STACKS)

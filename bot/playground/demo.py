@@ -75,6 +75,17 @@ _REVIEW = """
 reviewers = ["U0RAE", "U0SAM"]  # the playground's reviewers
 """
 
+_PIPELINE = """
+[pipelines]                     # several stages in a row: /scout <brief> run content
+content = ["scout", "draft", "critique", "final"]
+"""
+
+_PIPELINE_WITH_A_LOOP = """
+[pipelines.content]             # several stages in a row: /scout <brief> run content
+stages = ["scout", "draft", "critique", "final"]
+revise_rounds = 1               # so often is a text revised while its critic says so
+"""
+
 _PROVIDERS = {
     "openai": """
 [models.quick]
@@ -139,7 +150,7 @@ async def _scripted(pace: float) -> AsyncIterator[Cast]:
         )
         about = "Canned answers: no model is asked."
         yield Cast(
-            stack=_HEAD.format(about=about) + models + _REVIEW,
+            stack=_HEAD.format(about=about) + models + _REVIEW + _PIPELINE_WITH_A_LOOP,
             label="Scripted answers: canned texts, no model is asked",
         )
 
@@ -151,7 +162,7 @@ async def _embedded() -> AsyncIterator[Cast]:
         about = "Both are the embedded SmolLM2-135M, a very small model: it shows the way a text takes, not a good one."
         stages = _STAGES.format(fast=400, room=500)
         yield Cast(
-            stack=_HEAD.format(about=about) + models + stages + _REVIEW,
+            stack=_HEAD.format(about=about) + models + stages + _REVIEW + _PIPELINE,
             label="Embedded model: SmolLM2-135M, very small; judge the way, not the words",
         )
 
@@ -159,7 +170,7 @@ async def _embedded() -> AsyncIterator[Cast]:
 @asynccontextmanager
 async def _provider(name: str) -> AsyncIterator[Cast]:
     about = f"Real models of {name}: every run costs money there."
-    yield Cast(stack=_HEAD.format(about=about) + _PROVIDERS[name] + _REVIEW, label=f"Real models of {name}")
+    yield Cast(stack=_HEAD.format(about=about) + _PROVIDERS[name] + _REVIEW + _PIPELINE, label=f"Real models of {name}")
 
 
 def _cast(kind: str, pace: float) -> AbstractAsyncContextManager[Cast]:
@@ -223,6 +234,7 @@ def _welcome(url: str, database: Path, stack: Path) -> None:
         "  2. In its thread:        @Countersign critique be harsh about the second paragraph",
         "  3. Then:                 @Countersign final",
         "  4. React with ✅ as Ann, as Stan, then as Rae, and see whose counts.",
+        "  5. All of it in one go:  /scout … run content",
         "",
         f"  Stack (change a model while it runs):  {stack}",
         f"  Database:                              {database}",

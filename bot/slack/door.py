@@ -169,6 +169,8 @@ class Door:
             verb=asked.verb,
             stage=asked.stage,
             revises=asked.revises,
+            pipeline=asked.pipeline,
+            start=asked.start,
             team=_team_of(body),
             channel=event["channel"],
             person=event["user"],
@@ -223,7 +225,7 @@ class Door:
         """A button under an answer or on a review card. What it may do is decided by what its answer is."""
         action = (body.get("actions") or [{}])[0]
         name = str(action.get("action_id"))
-        asked = BUTTONS.get(name)
+        asked = BUTTONS.get(name.partition(":")[0])  # two of a kind in one message are told apart by what follows
         container = body.get("container") or {}
         if (asked is None and name not in list(Wish)) or not action.get("value"):
             return None

@@ -171,7 +171,7 @@ def test_every_key_of_the_contract_is_read(folder: Path) -> None:
     loaded = load(folder, EVERYTHING)
     stack = loaded.stack
     assert stack.models["fast"].price is not None
-    assert stack.pipelines["code"] == (StageName.IMPLEMENT, StageName.CRITIQUE, StageName.FINAL)
+    assert stack.pipelines["code"].stages == (StageName.IMPLEMENT, StageName.CRITIQUE, StageName.FINAL)
     assert stack.review.approve[-1] == "+1"
     assert stack.channels["C0GAUL"].reviewers == ("U0GETAFIX",)
     assert not [finding for finding in loaded.findings if finding.level is Level.ERROR]

@@ -126,6 +126,7 @@ class House:
         await run_stage(
             run,
             storage=self.storage,
+            slack=self.slack,
             models=self.models,
             sources=self.sources,
             heartbeats=self.heartbeats,

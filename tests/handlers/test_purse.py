@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -271,13 +272,17 @@ async def test_a_days_limit_counts_every_thread_until_midnight_in_utc(house: Hou
 # crashes and takeovers
 
 
+def _were_asked(house: House, times: int) -> bool:
+    return len(house.models.asked) == times
+
+
 async def test_after_a_crash_what_was_set_aside_counts_and_the_run_sets_aside_anew(house: House) -> None:
     house.stack = stack(run_usd=1.0)
     house.models.hold = asyncio.Event()
     run = await begun(house)
     for nth in (1, 2):
         task = asyncio.create_task(house.runs_one(run))
-        await until(lambda nth=nth: len(house.models.asked) == nth)
+        await until(partial(_were_asked, house, nth))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert (await spent(house, run))[-1] is None
@@ -329,6 +334,7 @@ async def test_a_late_answer_makes_nothing_cheaper(house: House) -> None:
     await run_stage(
         newer,
         storage=house.storage,
+        slack=house.slack,
         models=FakeModels(),
         sources=house.sources,
         heartbeats=house.heartbeats,

@@ -255,6 +255,7 @@ async def test_a_button_that_names_nothing_of_ours_starts_nothing(house: House) 
     [
         (Place(id=LAUNCH, is_archived=True), "This channel is archived"),
         (Place(id=LAUNCH, is_external=True), "shared with another organisation"),
+        (Place(id=LAUNCH, is_strange=True), "I do not know who reads along"),
         (Place(id=LAUNCH, is_member=False), "Invite me with `/invite @Countersign`"),
     ],
 )

@@ -234,7 +234,14 @@ class Trace:
         tools: dict[str, Any] = {"sources": house.sources, "heartbeats": house.heartbeats, "cut": fake_cut}
         with suppress(NotOurs):
             await run_stage(
-                run, storage=database, models=models, stack=self.stack, now=house.now, new_id=house.new_id, **tools
+                run,
+                storage=database,
+                slack=house.slack,
+                models=models,
+                stack=self.stack,
+                now=house.now,
+                new_id=house.new_id,
+                **tools,
             )
 
     async def somebody_raises(self, work: Work) -> bool:
@@ -246,7 +253,7 @@ class Trace:
         if not offered:
             return False
         self.bank.raised[work.id] = offered[-1]
-        said = {"team": self.team, "thread_ts": work.thread_ts, "person": RAE, "verb": Verb.RAISE}
+        said: dict[str, Any] = {"team": self.team, "thread_ts": work.thread_ts, "person": RAE, "verb": Verb.RAISE}
         request = house.request(None, entrance=Entrance.MENTION, **said)
         with suppress(Refusal):
             await somebody_raises(request, storage=house.storage, slack=house.slack, stack=self.stack, now=house.now)

@@ -312,7 +312,7 @@ async def test_a_form_that_does_not_open_is_said(storage: Database) -> None:
 class Mute(FakeSlack):
     """A Slack that does not answer."""
 
-    async def place(self, channel: str) -> Place:  # noqa: ARG002  whichever
+    async def place(self, channel: str, *, now: bool = False) -> Place:  # noqa: ARG002  whichever
         await asyncio.Event().wait()
         raise AssertionError
 

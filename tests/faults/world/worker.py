@@ -109,9 +109,10 @@ class Worker:
             metrics=METRICS,
         )
         courier = self.courier()
+        self.lookup = Lookup(client=client, pace=pace, tick=loop.time, metrics=METRICS)
         tools = Tools(
             storage=self.storage,
-            slack=Lookup(client=client, pace=pace, tick=loop.time, metrics=METRICS),
+            slack=self.lookup,
             stack=lambda: world.stack,
             now=self.now,
             new_id=world.new_id,
@@ -155,6 +156,7 @@ class Worker:
             await run_stage(
                 run,
                 storage=self.storage,
+                slack=self.lookup,
                 models=world.models,
                 sources=world.sources,
                 heartbeats=self.chat,
