@@ -168,6 +168,7 @@ class Countersign(Parts):
             new_id=new_id,
             answer_privately=self.chat.answer_privately,
             abort=self.courier.abort,
+            stack_since=lambda: self.live.loaded_at,
             metrics=self.metrics,
         )
         self.intake = Intake(tools)
@@ -287,6 +288,7 @@ class Countersign(Parts):
             storage=self.storage,
             chat=self.chat,
             door=door,
+            stack=lambda: self.live.stack,
             lookup=lookup,
             metrics=self.metrics,
             home=self.home,

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -19,7 +19,9 @@ from handlers import messages
 from handlers.cancel import somebody_cancels
 from handlers.download import somebody_downloads
 from handlers.errors import Refusal
+from handlers.in_use import somebody_wants_stack
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
+from handlers.offer import somebody_wants_questions
 from handlers.ports import Clock, LookupFailed, NewId, Slack
 from handlers.raising import somebody_raises
 from handlers.request import forget_url, owed, somebody_asked
@@ -64,6 +66,7 @@ class Tools:
     new_id: NewId
     answer_privately: Privately
     abort: Callable[[Run], Awaitable[None]]
+    stack_since: Callable[[], datetime]
     metrics: Metrics = field(default_factory=Metrics)
     broken: Counter[str] = field(default_factory=Counter)
     """How often each letter broke in this process; its waits for Slack or the database are not among them."""
@@ -245,10 +248,27 @@ async def _request(request: Request, tools: Tools) -> None:
         case Verb.CANCEL:
             for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
                 await tools.abort(run)
-        case Verb.HELP:
-            await _privately(request, help_for(request, stack), tools)  # before it counts as handled, as in _refuse
-            async with tools.storage.transaction() as saved:
-                await saved.inbox.handled(request.key, at=tools.now(), outcome="help", body=forget_url(request))
+        case Verb.HELP | Verb.ROUTE | Verb.STACK:
+            if (answer := await _answer(request, tools)) is not None:
+                await _privately(request, answer, tools)  # before it counts as handled, as in _refuse
+                async with tools.storage.transaction() as saved:
+                    done, kept = request.verb.value, forget_url(request)
+                    await saved.inbox.handled(request.key, at=tools.now(), outcome=done, body=kept)
+
+
+async def _answer(request: Request, tools: Tools) -> Body | None:
+    """What whoever asked is shown alone; None where it is said in the thread."""
+    stack = tools.stack()
+    match request.verb:
+        case Verb.ROUTE:
+            return await somebody_wants_questions(request, storage=tools.storage, now=tools.now)
+        case Verb.STACK:
+            since = tools.stack_since()
+            return await somebody_wants_stack(
+                request, storage=tools.storage, stack=stack, loaded_at=since, now=tools.now
+            )
+        case _:
+            return help_for(request, stack)
 
 
 async def _done(letter: Letter, outcome: str, tools: Tools) -> bool:

@@ -214,6 +214,7 @@ class LiveStack:
         self.path = Path(path)
         before = _signature((self.path,))
         self.current = read_stack(self.path)
+        self.loaded_at = datetime.now(UTC)
         self._watched = self.current.watched
         # Read between two looks: a file written meanwhile differs from `before` and is read again.
         self._known = before + _signature(self._watched[1:])
@@ -273,6 +274,7 @@ class LiveStack:
         was, self.current = self.current, loaded
         if was.digest == loaded.digest:
             return
+        self.loaded_at = datetime.now(UTC)
         _log.info("The stack was replaced.", path=str(self.path), was=was.digest[:12], digest=loaded.digest[:12])
         for callback in self._callbacks:
             try:

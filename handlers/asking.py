@@ -37,6 +37,8 @@ _VERB_WORDS = {
     "stop": Verb.CANCEL,
     "help": Verb.HELP,
     "raise": Verb.RAISE,
+    "route": Verb.ROUTE,
+    "stack": Verb.STACK,
 }
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do"})
 _RUN = re.compile(

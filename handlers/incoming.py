@@ -23,6 +23,8 @@ class Verb(StrEnum):
     HELP = "help"
     DOWNLOAD = "download"
     RAISE = "raise"
+    ROUTE = "route"
+    STACK = "stack"
 
 
 class Entrance(StrEnum):
@@ -47,6 +49,7 @@ class Request:
         target_thread_ts: the thread of that message, where the way of pointing at it tells.
         target_id: the answer or run behind a button.
         brief: what the text is for, asked by the shortcut's modal.
+        fresh: nothing of the thread it was asked in crosses but its brief: it begins a thread of its own.
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
         reply_url: where a slash command can be answered privately; forgotten once handled.
         pipeline: the name of what they want to be run, as they wrote it, and `start` the stage to run it from.
@@ -69,6 +72,7 @@ class Request:
     brief: str = ""
     reply_url: str | None = None
     note_by: tuple[str, ...] | None = None
+    fresh: bool = False
     pipeline: str = ""
     start: StageName | None = None
 

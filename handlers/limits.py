@@ -58,14 +58,16 @@ def budgets(stack: Stack) -> Remarks:
 def pipelines(stack: Stack) -> Remarks:
     """One pass, each stage at its smallest and with all the output it may write, is more than the thread may cost."""
     limits = [(name, getattr(stack.budgets, name)) for name in _BUDGETS if name != "run_usd"]
-    for pipeline, stages in stack.pipelines.items():
-        costs = [most_it_may_cost(stack, stage, stack.models[assigned_model(stack, stage)]) for stage in stages]
+    for name, pipeline in stack.pipelines.items():
+        costs = [
+            most_it_may_cost(stack, stage, stack.models[assigned_model(stack, stage)]) for stage in pipeline.stages
+        ]
         known = sum(cost for cost in costs if cost is not None)
-        for name, limit in limits:
+        for budget, limit in limits:
             if limit is not None and known > limit:
                 sentence = (
-                    f"One pass of pipeline {pipeline} may cost {money(known)}, and {name} is {limit:g}, so it may stop "
+                    f"One pass of pipeline {name} may cost {money(known)}, and {budget} is {limit:g}, so it may stop "
                     "half-way; leave stages out, take cheaper models, or raise the limit."
                 )
-                yield Remark(code="N431", at=("pipelines", pipeline), sentence=sentence)
+                yield Remark(code="N431", at=("pipelines", name), sentence=sentence)
                 break

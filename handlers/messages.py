@@ -261,9 +261,22 @@ def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None,
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
         *([line(bold("Several stages in a row: "), *_named_pipelines(pipelines))] if pipelines else []),
         line("Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this."),
+        line(
+            "Not sure which stage? ",
+            code(f"/{prefix}route"),
+            " asks four questions. Who does what: ",
+            code(f"/{prefix}stack"),
+            ".",
+        ),
         line("A final text counts only after a reviewer's reaction on exactly that text.", small=True),
         fallback="What you can ask Countersign for",
     )
+
+
+def offers_questions(where: str) -> Body:
+    """A button that opens the four questions; `where` tells whom and what they are about."""
+    told = plain("Which stage should own this? Four questions tell.", fallback="Four questions tell which stage")
+    return replace(told, buttons=(Button(action="route", label="Answer four questions", value=where),))
 
 
 def _named_pipelines(pipelines: Sequence[str]) -> list[str | Span]:

@@ -29,6 +29,7 @@ class Surroundings:
     """What is already there where somebody asks.
 
     `points_at_ours`: they point at a message of the bot; one that shows no answer only says which thread is meant.
+    `brief_by`: whose words the brief of a new work is, where they come from another work.
     """
 
     work: Work | None
@@ -36,6 +37,7 @@ class Surroundings:
     runs: Sequence[Run] = ()
     target: Answer | None = None
     points_at_ours: bool = False
+    brief_by: str | None = None
     walks: Sequence[Walk] = ()
 
 
@@ -72,6 +74,8 @@ async def somebody_asked(
     if request.verb is Verb.AGAIN:
         stuck = pipelines.stuck(around.walks, around.runs)
         request = again(request, around, stuck)
+    if request.fresh:
+        request, around = _afresh(request, around)
     pointed, around = await _message_pointed_at(request, around, slack=slack, storage=storage)
     if plan is not None:
         pipelines.check_begin(plan, around.walks, stack, request.channel)
@@ -167,6 +171,13 @@ async def _message_pointed_at(
     return seen, around
 
 
+def _afresh(request: Request, around: Surroundings) -> tuple[Request, Surroundings]:
+    """The same as the beginning of a new thread, into which only the brief of the old one crosses, with its author."""
+    known = around.work
+    brief, by = (known.brief, known.opened_by) if known and known.brief else (request.brief, None)
+    return replace(request, brief=brief, thread_ts=None), Surroundings(work=None, brief_by=by)
+
+
 def on_a_walk(opening: Opening, plan: pipelines.Plan | None, stuck: Walk | None, *, new_id: NewId) -> Opening:
     """The run as the first step of a pipeline, or as the step at which a walk is stuck; else as it is."""
     if stuck is not None:
@@ -216,7 +227,7 @@ def decide(
     words = request.words.strip()
     if len(words) > _LONGEST:
         raise Refusal(f"That is {len(words):,} characters; a brief or note may have {_LONGEST:,}. Shorten it.")
-    work = around.work or _new_work(request, pointed, words, now=now, new_id=new_id)
+    work = around.work or _new_work(request, pointed, words, around.brief_by, now=now, new_id=new_id)
     new_target = _pointed_text(pointed, work, around, now=now, new_id=new_id)
     target = around.target or new_target or _by_id(around.answers, request.target_id)
     if new_target and (known := _same_message(around.answers, new_target)):
@@ -234,7 +245,9 @@ def decide(
     )
 
 
-def _new_work(request: Request, pointed: SeenMessage | None, words: str, *, now: Clock, new_id: NewId) -> Work:
+def _new_work(
+    request: Request, pointed: SeenMessage | None, words: str, brief_by: str | None, *, now: Clock, new_id: NewId
+) -> Work:
     thread = (pointed.thread_ts or pointed.ts) if pointed else request.thread_ts
     return Work(
         id=new_id("w"),
@@ -242,7 +255,7 @@ def _new_work(request: Request, pointed: SeenMessage | None, words: str, *, now:
         channel=request.channel,
         thread_ts=thread,
         brief=(request.brief or words).strip(),
-        opened_by=request.person,
+        opened_by=brief_by or request.person,
         opened_at=now(),
         in_human_thread=thread is not None,
     )
@@ -294,7 +307,7 @@ def _run(
         entrance=request.entrance,
         asked_at=now(),
         note=note,
-        note_by=_whose(request) if note else (),
+        note_by=_whose(request) if note or request.fresh else (),
         target_id=target.id if target else None,
         # Whoever points at a text and asks for a draft wants the next version of that text.
         revises=request.revises or (request.stage is StageName.DRAFT and target is not None),

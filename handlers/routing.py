@@ -220,9 +220,13 @@ def _no_route(stack: Stack, stage: StageName, channel: str, why: Sequence[str]) 
 def _reason(stack: Stack, stage: StageName, passed_over: str | None) -> str:
     rules, defaults = stack.rules(stage), QUESTIONS[stage]
     posture = "final owner" if stack.posture(stage) is Posture.FINAL_OWNER else "fast pass"
-    priorities = [_IN_WORDS[priority] for priority in rules.priority or defaults.priority]
-    reason = f"{posture}: {defaults.subject} {_listed(priorities, 'and')}"
+    reason = f"{posture}: {defaults.subject} {in_words(rules.priority or defaults.priority)}"
     return f"{reason}; {passed_over}" if passed_over else reason
+
+
+def in_words(priorities: Iterable[Priority]) -> str:
+    """What a stage is chosen for: "speed and breadth"."""
+    return _listed([_IN_WORDS[priority] for priority in priorities], "and")
 
 
 def _listed(words: Iterable[str], joint: str) -> str:

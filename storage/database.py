@@ -30,6 +30,7 @@ from storage.reviews import Reviews
 from storage.runs import Runs
 from storage.spendings import Spendings
 from storage.trouble import Follow, Watch
+from storage.usage import Usage
 from storage.walks import Walks
 from storage.works import Works
 from storage.writers import Writers
@@ -99,6 +100,7 @@ class Saved:
         self.paces = Paces(connection)
         self.spendings = Spendings(connection)
         self.cooldowns = Cooldowns(connection)
+        self.usage = Usage(connection)
 
     async def clock(self) -> datetime:
         """What time it is by the database's clock. PostgreSQL only."""

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from bot.cli import parser
+from bot.manifest import COMMANDS, OTHER_COMMANDS
 from bot.settings import VARIABLES
 from handlers.judge import ReviewState
 from handlers.stack import StageName
@@ -39,6 +40,11 @@ def test_every_command_is_told_and_no_other() -> None:
     }
     (commands,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
     assert told == set(commands.choices)
+
+
+def test_every_slash_command_is_told() -> None:
+    told = set(re.findall(r"`/(\w+)`", section("What you can ask for")))
+    assert told == {*COMMANDS, *OTHER_COMMANDS}
 
 
 def test_every_state_of_a_review_is_drawn() -> None:

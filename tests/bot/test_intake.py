@@ -43,6 +43,7 @@ class Desk:
             new_id=self.house.new_id,
             answer_privately=self.answer_privately,
             abort=self.aborts,
+            stack_since=self.house.now,
         )
 
     async def aborts(self, run: Run) -> None:

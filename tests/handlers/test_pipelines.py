@@ -27,7 +27,8 @@ def asks(words: str = "", **more: Any) -> Request:
 def found(request: Request, stack: Any = STACK) -> tuple[str | None, str, str, tuple[str, int] | None]:
     request, plan = meant(request, stack)
     assert (request.pipeline, request.start) == ("", None)
-    return request.stage, "revise" if request.revises else "", request.words, plan and (plan.name, plan.place)
+    way = (plan.name, plan.place) if plan else None
+    return request.stage, "revise" if request.revises else "", request.words, way
 
 
 @pytest.mark.parametrize(

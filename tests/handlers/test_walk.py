@@ -382,8 +382,8 @@ class Fate:
 
     async def begins(self) -> None:
         async with self.house.storage.transaction() as saved:
-            (ready, *_) = await saved.runs.next_in_line() or [None]
-            begun = await saved.runs.begin(ready.id, at=self.house.now()) if ready else None
+            ready = await saved.runs.next_in_line()
+            begun = await saved.runs.begin(ready[0].id, at=self.house.now()) if ready else None
         if begun:
             self.left.append(begun)
 

@@ -27,7 +27,18 @@ from handlers.incoming import Reason
 from handlers.ports import Place
 from handlers.words import Body
 from storage.database import Database, Saved
-from tests.bot.slack.payloads import GONE, Payload, click, command, delivery, mention, reaction, reply, submission
+from tests.bot.slack.payloads import (
+    GONE,
+    Payload,
+    click,
+    command,
+    delivery,
+    mention,
+    reaction,
+    reply,
+    run_it,
+    submission,
+)
 from tests.fakes import FakeSlack, open_database, until
 from tests.storage.records import answer, keep, review, run, work
 
@@ -117,6 +128,7 @@ WHOLE = {
     "reaction": delivery(reaction()),
     "click": click(),
     "modal": submission(),
+    "advice": run_it(),
 }
 EVENTS = {name: body for name, body in WHOLE.items() if name != "command"}
 

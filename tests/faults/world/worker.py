@@ -118,6 +118,7 @@ class Worker:
             new_id=world.new_id,
             answer_privately=self.chat.answer_privately,
             abort=courier.abort,
+            stack_since=self.now,
             metrics=METRICS,
         )
         self.intake = Intake(tools)
