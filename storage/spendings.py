@@ -24,11 +24,11 @@ _OF_WORK = select(
     func.sum(case((_spendings.c.stage == bindparam("of_stage"), _COUNTS), else_=0)),
 ).where(_spendings.c.work_id == bindparam("work"))
 _OF_DAY = select(func.sum(_COUNTS)).where(*_IS_OF_DAY, _spendings.c.over_day.is_(False))
-_IS_UNDER_WAY = _spendings.c.spent.is_(None) & _runs.c.state.in_(("queued", "running"))
-_SEEN_OF_DAY = (
-    select(func.sum(_COUNTS), func.sum(case((_IS_UNDER_WAY, _spendings.c.reserved), else_=0)))
+_ALL_OF_DAY = select(func.sum(_COUNTS)).where(*_IS_OF_DAY)
+_UNDER_WAY = (
+    select(func.sum(_spendings.c.reserved))
     .join_from(_spendings, _runs, _runs.c.id == _spendings.c.run_id)
-    .where(*_IS_OF_DAY)
+    .where(*_IS_OF_DAY, _spendings.c.spent.is_(None), _runs.c.state.in_(("queued", "running")))
 )
 _OPEN_OF_RUN = update(_spendings).where(_spendings.c.run_id == bindparam("run"), _spendings.c.spent.is_(None))
 _SETTLE = _OPEN_OF_RUN.where(
@@ -54,9 +54,10 @@ class Spendings:
     async def costs(self, work_id: str, *, team: str, day: str, stage: str = "") -> Costs:
         """What people are told: what a work, a stage of it, and the workspace's day have cost so far."""
         work, _, of_stage = (await self._connection.execute(_OF_WORK, {"work": work_id, "of_stage": stage})).one()
-        seen, under_way = (await self._connection.execute(_SEEN_OF_DAY, {"of_team": team, "on_day": day})).one()
-        set_aside = int(under_way or 0)
-        return Costs(work=int(work or 0), stage=int(of_stage or 0), day=int(seen or 0) - set_aside, under_way=set_aside)
+        of_day = {"of_team": team, "on_day": day}
+        counts = int((await self._connection.execute(_ALL_OF_DAY, of_day)).scalar() or 0)
+        under_way = int((await self._connection.execute(_UNDER_WAY, of_day)).scalar() or 0)
+        return Costs(work=int(work or 0), stage=int(of_stage or 0), day=counts - under_way, under_way=under_way)
 
     async def of_work(self, work_id: str) -> int:
         """What a work has cost so far."""

@@ -327,7 +327,18 @@ spendings = Table(
     UniqueConstraint("run_id", "epoch", "attempt"),
 )
 Index("ix_spendings_work", spendings.c.work_id)
-Index("ix_spendings_day", spendings.c.team, spendings.c.day)
+# With what is summed, so that the sum of a day is read from it alone.
+Index(
+    "ix_spendings_day", spendings.c.team, spendings.c.day, spendings.c.over_day, spendings.c.spent, spendings.c.reserved
+)
+_UNSETTLED = spendings.c.spent.is_(None)
+Index(
+    "ix_spendings_open",
+    spendings.c.team,
+    spendings.c.day,
+    sqlite_where=_UNSETTLED,
+    postgresql_where=_UNSETTLED,
+)
 
 raises = Table(
     "raises",

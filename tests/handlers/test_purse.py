@@ -13,11 +13,13 @@ import pytest
 
 from handlers.budget import DOLLAR, Tokens, cost, most_tokens
 from handlers.errors import ModelFailed
+from handlers.incoming import Verb
 from handlers.ports import Assignment, Before, ModelAnswer, Prompt, Unanswered, Usage
 from handlers.result import NotOurs
 from handlers.run import run_stage
+from handlers.status import somebody_wants_status
 from storage.database import Database, Saved
-from storage.records import Kind, Run, RunState, Spending
+from storage.records import Kind, Letter, Run, RunState, Spending
 from tests.fakes import FakeModels, a_model, a_stack, an_answer, fake_cut, until
 from tests.handlers.house import READY, House, words_of
 
@@ -391,3 +393,18 @@ async def test_a_review_card_counts_attempts_that_gave_nothing_too(house: House)
     await house.runs_all()
     (card,) = await house.said(run.work_id, Kind.REVIEW)
     assert "thread so far about $1.00" in words_of(card)
+
+
+async def test_the_status_tells_what_the_limits_leave(house: House) -> None:
+    house.stack = stack(thread_usd=5.0, day_usd=50.0)
+    run = await begun(house)
+    await house.runs_one(run)
+    await house.posts()
+    request = house.request(None, verb=Verb.STATUS, thread_ts=(await house.work(run.work_id)).thread_ts)
+    body = request.to_json()
+    await house.keeps(Letter(key=request.key, kind="request", line="l", body=body, received_at=house.now()))
+    await somebody_wants_status(request, storage=house.storage, stack=house.stack, now=house.now)
+    (notice,) = await house.said(run.work_id, Kind.NOTICE)
+    assert words_of(notice).split("\n")[-1] == (
+        "thread so far about $0.0052, about $4.99 left of $5.00 · today about $0.0052, about $49.99 left of $50.00"
+    )

@@ -13,9 +13,10 @@ from handlers.incoming import Entrance, Request, Verb
 from handlers.ports import LookupFailed, Person
 from handlers.raising import MayRaise, may_raise, somebody_raises
 from handlers.request import somebody_asked
-from storage.records import Kind, Letter, Message, Run, RunState
+from storage.records import Kind, Letter, Message, Run, RunState, WalkState
+from tests.fakes import a_model, a_stack
 from tests.handlers.house import ANN, LAUNCH, RAE, SAM, STAN, TAO, House, words_of
-from tests.handlers.test_purse import begun, stack
+from tests.handlers.test_purse import CHEAP, PRICE, begun, stack
 
 
 @pytest.mark.parametrize(
@@ -301,3 +302,27 @@ async def test_the_note_and_the_target_of_the_run_come_with_it(house: House) -> 
         True,
         run.lane,
     )
+
+
+async def test_a_walk_goes_on_at_the_step_that_the_limit_stopped(house: House) -> None:
+    house.stack = a_stack(
+        models={"quick": a_model(price=CHEAP), "careful": a_model(id="careful-1", trust=5, price=PRICE)},
+        stages={"polish": {"max_output_tokens": 4_000}},
+        pipelines={"pair": ["draft", "polish"]},
+        budgets={"run_usd": 0.25},
+    )
+    first = await house.asks("draft", "Announce the open cage. run pair")
+    await house.runs_all()
+    stopped = (await house.runs(first.work_id))[-1]
+    assert (stopped.stage, stopped.error_code) == ("polish", "budget")
+    await raises(house, stopped)
+    again = await goes_on(house)
+    assert (again.stage, again.state, again.asked_by, again.walk) == (
+        "polish",
+        RunState.ANSWERED,
+        ANN,
+        stopped.walk,
+    )
+    async with house.storage.reading() as saved:
+        (walk,) = await saved.walks.of_work(first.work_id)
+    assert walk.state is WalkState.DONE

@@ -40,7 +40,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("run_id", "epoch", "attempt", name=op.f("uq_spendings_run_id_epoch_attempt")),
     )
     op.create_index("ix_spendings_work", "spendings", ["work_id"])
-    op.create_index("ix_spendings_day", "spendings", ["team", "day"])
+    op.create_index("ix_spendings_day", "spendings", ["team", "day", "over_day", "spent", "reserved"])
+    unsettled = sa.text("spent IS NULL")
+    op.create_index(
+        "ix_spendings_open", "spendings", ["team", "day"], sqlite_where=unsettled, postgresql_where=unsettled
+    )
     op.create_table(
         "raises",
         sa.Column("work_id", sa.String(length=20), nullable=False),
