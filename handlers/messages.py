@@ -90,10 +90,9 @@ def answered(run: Run, outcome: Outcome) -> Body:
         lines.append(line(outcome.because))
     if outcome.remark:
         lines.append(line(outcome.remark))
-    lines.append(line(outcome.why, *_read(outcome.read), small=True))
     if outcome.so_far:
         lines.append(line(outcome.so_far, small=True))
-    return _card(run, RunState.ANSWERED, lines)
+    return _card(run, RunState.ANSWERED, [*lines, line(outcome.why, *_read(outcome.read), small=True)])
 
 
 def failed(run: Run, sentence: str) -> Body:

@@ -104,10 +104,12 @@ class AssignedModels:
         asked = faults = 0
         last: AttemptFailed | None = None
         while True:
+            waits = now()
             try:
                 settle = await before()
             except ModelFailed as kept_off:
                 raise _after(last, kept_off, assignment.key, asked=asked, secret=secret) from None
+            ends += now() - waits  # that was no time of the model's
             try:
                 self._may_be_asked(assignment, asked)
             except ModelFailed:

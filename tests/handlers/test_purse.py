@@ -363,10 +363,10 @@ async def test_the_card_tells_what_the_thread_and_the_day_have_cost(house: House
     work = await house.work(first.work_id)
     second = await begun(house, work=work)
     await house.runs_one(second)
-    assert (await house.card_of(second)).split("\n")[-1] == "thread about $0.01"
+    assert (await house.card_of(second)).split("\n")[-2] == "thread about $0.01"
     other = await begun(house, words="Something else")
     await house.runs_one(other)
-    assert (await house.card_of(other)).split("\n")[-1] == "today about $0.016"
+    assert (await house.card_of(other)).split("\n")[-2] == "today about $0.016"
 
 
 async def test_what_is_under_way_elsewhere_is_not_told_as_spent(house: House) -> None:
