@@ -35,7 +35,7 @@ from bot.settings import SlackAccess
 from bot.slack.backlog import Backlog
 from bot.slack.chat import Chat, build_client, build_session
 from bot.slack.door import Door
-from bot.slack.home import Home
+from bot.slack.home import Home, address_of
 from bot.slack.listeners import build_app
 from bot.slack.lookup import Lookup
 from bot.slack.ourselves import who_we_are
@@ -169,6 +169,8 @@ class Countersign(Parts):
             answer_privately=self.chat.answer_privately,
             abort=self.courier.abort,
             stack_since=lambda: self.live.loaded_at,
+            cut=cut,
+            link_to=lambda channel, ts: address_of(who["url"], channel, ts),
             metrics=self.metrics,
         )
         self.intake = Intake(tools)

@@ -17,14 +17,17 @@ from bot.logs import about
 from bot.metrics import Handled, Metrics
 from handlers import messages
 from handlers.cancel import somebody_cancels
+from handlers.crossing import somebody_hands_over
 from handlers.download import somebody_downloads
 from handlers.errors import Refusal
+from handlers.fresh import LinkTo, somebody_starts_fresh
 from handlers.in_use import somebody_wants_stack
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
 from handlers.offer import somebody_wants_questions
 from handlers.ports import Clock, LookupFailed, NewId, Slack
 from handlers.raising import somebody_raises
 from handlers.request import forget_url, owed, somebody_asked
+from handlers.result import Cut
 from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
 from handlers.send_back import somebody_said_why
 from handlers.stack import Stack
@@ -67,6 +70,8 @@ class Tools:
     answer_privately: Privately
     abort: Callable[[Run], Awaitable[None]]
     stack_since: Callable[[], datetime]
+    cut: Cut
+    link_to: LinkTo
     metrics: Metrics = field(default_factory=Metrics)
     broken: Counter[str] = field(default_factory=Counter)
     """How often each letter broke in this process; its waits for Slack or the database are not among them."""
@@ -231,19 +236,13 @@ async def _handle(said: Said, tools: Tools) -> None:
 
 
 async def _request(request: Request, tools: Tools) -> None:
-    stack = tools.stack()
     match request.verb:
-        case Verb.STAGE | Verb.AGAIN:
-            await somebody_asked(
-                request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
-            )
-        case Verb.STATUS:
-            await somebody_wants_status(request, storage=tools.storage, stack=stack, now=tools.now)
-        case Verb.CONTEXT:
-            await somebody_wants_context(request, storage=tools.storage, now=tools.now)
-        case Verb.DOWNLOAD:
-            await somebody_downloads(request, storage=tools.storage, stack=stack, now=tools.now)
+        case Verb.STAGE | Verb.AGAIN | Verb.SECOND_OPINION | Verb.FRESH | Verb.TO_CONTENT:
+            await _begins(request, tools)
+        case Verb.STATUS | Verb.CONTEXT | Verb.DOWNLOAD:
+            await _shows(request, tools)
         case Verb.RAISE:
+            stack = tools.stack()
             await somebody_raises(request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Verb.CANCEL:
             for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
@@ -254,6 +253,41 @@ async def _request(request: Request, tools: Tools) -> None:
                 async with tools.storage.transaction() as saved:
                     done, kept = request.verb.value, forget_url(request)
                     await saved.inbox.handled(request.key, at=tools.now(), outcome=done, body=kept)
+
+
+async def _begins(request: Request, tools: Tools) -> None:
+    """What puts something into a thread, or into a new one."""
+    stack = tools.stack()
+    match request.verb:
+        case Verb.FRESH:
+            await somebody_starts_fresh(
+                request,
+                storage=tools.storage,
+                slack=tools.slack,
+                stack=stack,
+                cut=tools.cut,
+                link_to=tools.link_to,
+                now=tools.now,
+                new_id=tools.new_id,
+            )
+        case Verb.TO_CONTENT:
+            await somebody_hands_over(request, storage=tools.storage, cut=tools.cut, now=tools.now, new_id=tools.new_id)
+        case _:
+            await somebody_asked(
+                request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
+            )
+
+
+async def _shows(request: Request, tools: Tools) -> None:
+    """What is said in the thread about what is there already."""
+    stack = tools.stack()
+    match request.verb:
+        case Verb.STATUS:
+            await somebody_wants_status(request, storage=tools.storage, stack=stack, now=tools.now)
+        case Verb.CONTEXT:
+            await somebody_wants_context(request, storage=tools.storage, now=tools.now)
+        case _:
+            await somebody_downloads(request, storage=tools.storage, stack=stack, now=tools.now)
 
 
 async def _answer(request: Request, tools: Tools) -> Body | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from handlers.incoming import Verb
@@ -31,6 +31,8 @@ _STAGE_WORDS = {
 _VERB_WORDS = {
     "again": Verb.AGAIN,
     "retry": Verb.AGAIN,
+    "fresh": Verb.FRESH,
+    "second-opinion": Verb.SECOND_OPINION,
     "status": Verb.STATUS,
     "context": Verb.CONTEXT,
     "cancel": Verb.CANCEL,
@@ -40,9 +42,9 @@ _VERB_WORDS = {
     "route": Verb.ROUTE,
     "stack": Verb.STACK,
 }
-_FILLERS = frozenset({"please", "pls", "a", "the", "run", "do"})
+_FILLERS = frozenset({"please", "pls", "a", "the", "run", "do", "start"})
 _RUN = re.compile(
-    r"\s*(?:(?:please|pls|do)\s+)*run\s+(?:(?:please|pls|do|a|the|run)\s+)*"
+    r"\s*[`/*_]*(?:(?:please|pls|do)\s+)*run\s+(?:(?:please|pls|do|a|the|run)\s+)*"
     r"[`*_]*(?P<name>[a-z0-9](?:[a-z0-9._/-]{0,58}[a-z0-9_/-])?)[`*_]*(?:\s+pipeline\b)?[.:,;–—-]*(?!\S)\s*",
     re.IGNORECASE | re.ASCII,
 )
@@ -68,6 +70,14 @@ class Asked:
 
 def read_mention(text: str) -> Asked:
     """Read the words after the bot's name. Words that name no stage, no verb and nothing to run ask for help."""
+    word, rest = _first_word(text)
+    if word != "fresh":
+        return _read(text)
+    there = _read(rest)
+    return replace(there, verb=Verb.FRESH) if there.verb is Verb.STAGE else Asked(verb=Verb.FRESH, words=rest)
+
+
+def _read(text: str) -> Asked:
     asked, run = read_stage(text), _RUN.match(text)
     if run is None or asked.verb not in {Verb.STAGE, Verb.HELP} or is_taken(run["name"]):
         return asked
@@ -94,15 +104,17 @@ def nearly_a_stage(words: str) -> str | None:
 def read_stage(text: str) -> Asked:
     """Read words in which `run` is mere filling."""
     word, rest = _first_word(text)
+    if word == "second" and (after := _next_word(rest))[0] == "opinion":
+        word, rest = "second-opinion", after[1]
     if word in _VERB_WORDS:
         verb = _VERB_WORDS[word]
         return Asked(verb=verb, words="" if verb is Verb.HELP else rest)
     stage = _STAGE_WORDS.get(word)
     if stage is None:
         return Asked(verb=Verb.HELP, words=text.strip())
-    second, after = _next_word(rest)
+    second, behind = _next_word(rest)
     if second in _SECOND_WORDS.get(stage, ()):
-        rest = after
+        rest = behind
     return Asked(verb=Verb.STAGE, stage=stage, revises=word == "revise", words=rest.lstrip(" \t:,–—-"))
 
 

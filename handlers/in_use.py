@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 
 from handlers import messages
 from handlers.cooling import in_words
-from handlers.figures import clock, day, money, short
+from handlers.figures import clock, count, day, money, short
 from handlers.incoming import Request
 from handlers.ports import Clock
 from handlers.routing import NoRoute, barred_because, candidates, route
-from handlers.stack import Budgets, Gate, Model, Posture, Price, Stack, StageName
+from handlers.stack import Budgets, Gate, Model, Pipeline, Posture, Price, Stack, StageName
 from handlers.words import Body, Line, Span, bold, line
 from storage.database import Database
 from storage.records import Cooldown
@@ -122,7 +122,14 @@ def _foot(stack: Stack, happened: Happenings, now: datetime) -> list[Line]:
     ]
     if limits := _limits(stack.budgets):
         told.insert(1, f"Budgets: {limits}.")
-    return [line(sentence, small=True) for sentence in told]
+    walked = [_pipeline(name, pipeline) for name, pipeline in stack.pipelines.items()]
+    return [*walked, *(line(sentence, small=True) for sentence in told)]
+
+
+def _pipeline(name: str, pipeline: Pipeline) -> Line:
+    """A name that `run` takes, and what is walked then."""
+    rounds = f", at most {count(pipeline.revise_rounds, 'revision')}" if pipeline.revise_rounds else ""
+    return line(f"`run {name}`: {', '.join(pipeline.stages)}{rounds}", small=True)
 
 
 def _limits(budgets: Budgets) -> str:

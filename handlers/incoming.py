@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.stack import StageName
-from storage.records import Letter, VerdictKind
+from storage.records import Lane, Letter, VerdictKind
 
 
 class Verb(StrEnum):
@@ -17,6 +17,9 @@ class Verb(StrEnum):
 
     STAGE = "stage"
     AGAIN = "again"
+    SECOND_OPINION = "second_opinion"
+    FRESH = "fresh"
+    TO_CONTENT = "to_content"
     STATUS = "status"
     CONTEXT = "context"
     CANCEL = "cancel"
@@ -49,8 +52,10 @@ class Request:
         target_thread_ts: the thread of that message, where the way of pointing at it tells.
         target_id: the answer or run behind a button.
         brief: what the text is for, asked by the shortcut's modal.
-        fresh: nothing of the thread it was asked in crosses but its brief: it begins a thread of its own.
+        brief_alone: a fresh start takes no text along.
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
+        second_to: the answer a second opinion is wanted on.
+        lane: where an earlier request belonged, that is asked again.
         reply_url: where a slash command can be answered privately; forgotten once handled.
         pipeline: the name of what they want to be run, as they wrote it, and `start` the stage to run it from.
     """
@@ -72,7 +77,9 @@ class Request:
     brief: str = ""
     reply_url: str | None = None
     note_by: tuple[str, ...] | None = None
-    fresh: bool = False
+    brief_alone: bool = False
+    second_to: str | None = None
+    lane: Lane | None = None
     pipeline: str = ""
     start: StageName | None = None
 
@@ -81,7 +88,8 @@ class Request:
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Request:
-        stage, note_by, start = body["stage"], body.get("note_by"), body.get("start")
+        stage, note_by, lane = body["stage"], body.get("note_by"), body.get("lane")
+        start = body.get("start")
         return cls(
             **{
                 **body,
@@ -91,6 +99,7 @@ class Request:
                 "stage": StageName(stage) if stage else None,
                 "start": StageName(start) if start else None,
                 "note_by": None if note_by is None else tuple(note_by),
+                "lane": Lane(lane) if lane else None,
             }
         )
 

@@ -68,10 +68,6 @@ def _all_named(stack: Stack) -> bool:
     return all(assigned_model(stack, stage) in stack.models for stage in StageName)
 
 
-def _owner(stack: Stack, stage: StageName) -> Model:
-    return stack.models[assigned_model(stack, stage)]
-
-
 def _strongest_everywhere(stack: Stack) -> Remarks:
     trusts = [model.trust for model in stack.models.values()]
     owners = {assigned_model(stack, stage) for stage in StageName}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from handlers.figures import clock, count, day, duration, money, short, tokens
 from handlers.incoming import Wish
 from handlers.material import title
 from handlers.stack import StageName
-from handlers.words import Body, Button, Line, Span, Text, Who, bold, code, line, people
-from storage.records import Answer, Run, RunState, Work
+from handlers.words import Body, Button, Line, Link, Span, Text, Who, bold, code, line, people
+from storage.records import Answer, Lane, Run, RunState, Work
 
 BOT = "@Countersign"
 SLACK_SILENT = (
@@ -31,6 +31,55 @@ def root(work: Work, run: Run) -> Body:
         fallback=f"{run.stage}: a new piece of work",
         facts={"stage": run.stage},
     )
+
+
+def fresh_root(work: Work, run: Run | None, old: Work, old_text: Answer | None, *, link: str | None) -> Body:
+    """The message a thread hangs from that goes on from another one: the brief, whence it comes, what came along."""
+    brief = work.brief if len(work.brief) <= _SHOWN_BRIEF else work.brief[:_SHOWN_BRIEF].rstrip() + " …"
+    if link is not None:
+        whence: list[str | Span] = [" from ", Link(url=link, label="another thread")]
+    else:
+        begun = datetime.fromtimestamp(float(old.thread_ts or old.opened_at.timestamp()), tz=UTC)
+        whence = [f" from the thread of {day(begun.date())}, {clock(begun)}"]
+    for_whom: list[str | Span] = [f"fresh start{f', {_there(run)}' if run else ''} for ", Who(person=work.opened_by)]
+    return Body(
+        lines=(
+            line(Text(text=brief)) if brief.strip() else line("A fresh start without a brief"),
+            line(*for_whom, *whence, f" · came along: {_along(work, old_text)}, nothing else", small=True),
+        ),
+        fallback="a fresh start of a piece of work",
+        facts={"stage": run.stage} if run else {},
+    )
+
+
+def _there(run: Run) -> str:
+    return _first(run) if run.walk else name_of(run)
+
+
+def _along(work: Work, text: Answer | None) -> str:
+    named = [*(["brief"] if work.brief.strip() else []), *([f"{title(text)} ({short(text.sha256)})"] if text else [])]
+    return " and ".join(named)
+
+
+def taken_along(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: int) -> Body:
+    """A piece of the text that came along, with the buttons of any answer."""
+    body = part(answer, blocks, number=number, of=of, buttons=number == of)
+    where = f", part {number} of {of}" if of > 1 else ""
+    label = f"{title(answer)}{where} · came along word for word · text {short(answer.sha256)}"
+    return replace(body, lines=(line(label, small=True),))
+
+
+def goes_on_elsewhere(by: str, text: Answer | None, run: Run | None) -> Body:
+    """For the thread that was left."""
+    what = f"the brief and {title(text)} ({short(text.sha256)})" if text else "the brief"
+    then = f"; {_there(run)} runs there" if run else ""
+    told = line(Who(person=by), f" started fresh in a new thread of this channel with {what}, nothing else{then}.")
+    return plain(told, fallback="This goes on in a new thread", state="fresh")
+
+
+def handed_over(patch: Answer, by: str) -> Body:
+    told = line(Who(person=by), f" handed the words of {title(patch)} over to the content lane, without its code:")
+    return plain(told, fallback=f"The words of {title(patch)} as content")
 
 
 def _first(run: Run) -> str:
@@ -60,6 +109,8 @@ class Outcome:
         because: why another model answered than was assigned.
         price_of: the day somebody looked up the price, where that was long ago.
         so_far: what the thread and the day have cost.
+        beside: how a second opinion differs from the first.
+        swamp: how much the thread holds, where this run made it too much.
     """
 
     model: str
@@ -70,6 +121,8 @@ class Outcome:
     why: str
     read: str
     remark: str = ""
+    beside: str = ""
+    swamp: str = ""
     done: str = "answered"
     instead_of: str = ""
     because: str = ""
@@ -90,9 +143,18 @@ def answered(run: Run, outcome: Outcome) -> Body:
         lines.append(line(outcome.because))
     if outcome.remark:
         lines.append(line(outcome.remark))
+    if outcome.beside:
+        lines.append(line(outcome.beside))
     if outcome.so_far:
         lines.append(line(outcome.so_far, small=True))
-    return _card(run, RunState.ANSWERED, [*lines, line(outcome.why, *_read(outcome.read), small=True)])
+    lines.append(line(outcome.why, *_read(outcome.read), small=True))
+    if not outcome.swamp:
+        return _card(run, RunState.ANSWERED, lines)
+    told = (
+        f"This thread has become long ({outcome.swamp}). `{BOT} fresh` goes on in a new one, with the brief and a text."
+    )
+    card = _card(run, RunState.ANSWERED, [*lines, line(told, small=True)])
+    return replace(card, buttons=(Button(action="fresh", label="Start fresh", value=run.work_id),))
 
 
 def failed(run: Run, sentence: str) -> Body:
@@ -108,7 +170,8 @@ def refused(run: Run, sentence: str) -> Body:
 
 
 def name_of(run: Run) -> str:
-    return "revise" if run.revises else run.stage
+    name = "revise" if run.revises else run.stage
+    return f"{name} (second opinion)" if run.second_to else name
 
 
 def _read(read: str) -> list[str]:
@@ -198,7 +261,8 @@ def part(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: i
 
 
 def notes(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: int) -> Body:
-    what = "owner's notes" if answer.stage == StageName.FINAL else "what changed"
+    what = "beside the first" if answer.second_to else "what changed"
+    what = "owner's notes" if answer.stage == StageName.FINAL else what
     return Body(
         lines=(line(f"{what} · not part of the text", small=True),),
         answer=tuple(blocks),
@@ -208,18 +272,19 @@ def notes(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: 
 
 
 def _buttons(answer: Answer) -> tuple[Button, ...]:
-    seen = Button(action="context", label="What did it see?", value=answer.id)
+    """What can be done with an answer; where no run of this thread made it, nobody can say what a model saw."""
+
+    def button(action: str, label: str) -> Button:
+        return Button(action=action, label=label, value=answer.id)
+
+    critique, seen = button("critique", "Critique"), button("context", "What did it see?")
+    of_its_run = (button("second_opinion", "Second opinion"), seen) if answer.run_id else ()
     if answer.stage == StageName.CRITIQUE:
-        return (seen,)
-    critique = Button(action="critique", label="Critique", value=answer.id)
+        return of_its_run
     if answer.stage == StageName.SCOUT:
-        return (critique, seen)
-    return (
-        critique,
-        Button(action="revise", label="Revise", value=answer.id),
-        Button(action="final", label="Final", value=answer.id),
-        seen,
-    )
+        return (critique, *of_its_run)
+    crosses = button("to_code", "To code") if answer.lane is Lane.CONTENT else button("to_content", "To content")
+    return (critique, button("revise", "Revise"), button("final", "Final"), crosses, *of_its_run)
 
 
 # refusals and help, for the person who asked
@@ -259,7 +324,8 @@ def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None,
         line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
         *([line(bold("Several stages in a row: "), *_named_pipelines(pipelines))] if pipelines else []),
-        line("Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this."),
+        line("Also: second opinion, fresh, again, status, context, cancel, help."),
+        line("Any message can be criticised: its menu, Critique this."),
         line(
             "Not sure which stage? ",
             code(f"/{prefix}route"),

@@ -12,7 +12,7 @@ from handlers.stack import Model, Price, is_loopback
 
 CODES: Mapping[str, str] = MappingProxyType(
     {
-        "W422": "A price is not the published one.",
+        "W432": "A price is not the published one.",
         "N430": "A price is not the one its maker publishes.",
     }
 )
@@ -66,7 +66,7 @@ def beside(key: str, model: Model, found: Published | str) -> Beside:
         return Beside(at=at, sentence=f"{key}: {ours} here; the same there ({theirs}).")
     told = f"{key}: {ours} here; {theirs}: {' and '.join(differences)} there"
     if found.at_its_host:
-        return Beside(at=at, sentence=f"{told}; look at the provider's page, and set checked.", code="W422")
+        return Beside(at=at, sentence=f"{told}; look at the provider's page, and set checked.", code="W432")
     return Beside(at=at, sentence=f"{told}; your endpoint may charge otherwise than its maker.", code="N430")
 
 

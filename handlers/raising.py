@@ -18,6 +18,7 @@ from storage.database import Database, Saved
 from storage.records import Entry, Kind, Letter, Message, Raised, Run, Work
 
 _LINE_LIMIT = 200  # the inbox's
+_OF_A_REQUEST = ("stage", "lane", "target_id", "note", "revises", "second_to")
 
 
 class MayRaise(StrEnum):
@@ -128,12 +129,8 @@ async def _offered(request: Request, saved: Saved) -> _Offer:
 
 
 def _same(one: Run, other: Run) -> bool:
-    return (one.stage, one.target_id, one.note, one.revises) == (
-        other.stage,
-        other.target_id,
-        other.note,
-        other.revises,
-    ) and one.error_code != "budget"
+    """Whether a run is of the same request as another, and met no limit itself."""
+    return one.error_code != "budget" and all(getattr(one, name) == getattr(other, name) for name in _OF_A_REQUEST)
 
 
 async def _raise(found: _Offer, request: Request, *, named: bool, saved: Saved, now: Clock) -> None:
@@ -187,6 +184,8 @@ def _once_more(run: Run, work: Work, *, now: Clock) -> Letter:
         thread_ts=work.thread_ts,
         target_id=None if walks else run.target_id,
         note_by=None if walks else run.note_by,
+        second_to=run.second_to,
+        lane=run.lane,
     )
     line_ = f"{work.team}/{work.channel}/{work.thread_ts}"[:_LINE_LIMIT]
     return Letter(key=request.key, kind="request", line=line_, body=request.to_json(), received_at=now())

@@ -13,14 +13,18 @@ from handlers.incoming import Entrance, Request, Verb
 from handlers.material import MESSAGE, counts_as_text, lane_for, newest_text
 from handlers.ports import Clock, LookupFailed, NewId, Place, SeenMessage, Slack
 from handlers.routing import NoRoute, route
+from handlers.second_opinion import ask_another, first_among, route_beside
 from handlers.stack import ChannelPolicy, Stack, StageName
 from handlers.stages import REVISE, STAGES, Reads, is_text
+from handlers.unheard import unheard_reason
 from handlers.words import Body, storable
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Answer, Kind, Lane, Message, Run, RunState, Walk, Work
 
 _LONGEST = 40_000
+TWICE = timedelta(seconds=2)
+"""What one person presses twice within this is pressed once."""
 _CLOCKS_DIFFER, _SAME = timedelta(minutes=10), timedelta(microseconds=2)
 
 
@@ -29,7 +33,6 @@ class Surroundings:
     """What is already there where somebody asks.
 
     `points_at_ours`: they point at a message of the bot; one that shows no answer only says which thread is meant.
-    `brief_by`: whose words the brief of a new work is, where they come from another work.
     """
 
     work: Work | None
@@ -37,7 +40,6 @@ class Surroundings:
     runs: Sequence[Run] = ()
     target: Answer | None = None
     points_at_ours: bool = False
-    brief_by: str | None = None
     walks: Sequence[Walk] = ()
 
 
@@ -70,12 +72,18 @@ async def somebody_asked(
     request, plan = pipelines.meant(request, stack)
     async with storage.reading() as saved:
         around = await look_around(saved, request)
+    if twin := _pressed_twice(request, around):
+        async with storage.transaction() as saved:
+            await saved.inbox.handled(request.key, at=now(), outcome=f"run {twin.id} already", body=forget_url(request))
+        return
     stuck = None
     if request.verb is Verb.AGAIN:
         stuck = pipelines.stuck(around.walks, around.runs)
         request = again(request, around, stuck)
-    if request.fresh:
-        request, around = _afresh(request, around)
+    elif request.verb is Verb.SECOND_OPINION:
+        request = _second_opinion(request, around)
+    if request.second_to is not None:  # it has its material, and whatever was pointed at never crosses
+        request, around = replace(request, target_ts=None), replace(around, target=None)
     pointed, around = await _message_pointed_at(request, around, slack=slack, storage=storage)
     if plan is not None:
         pipelines.check_begin(plan, around.walks, stack, request.channel)
@@ -171,11 +179,36 @@ async def _message_pointed_at(
     return seen, around
 
 
-def _afresh(request: Request, around: Surroundings) -> tuple[Request, Surroundings]:
-    """The same as the beginning of a new thread, into which only the brief of the old one crosses, with its author."""
-    known = around.work
-    brief, by = (known.brief, known.opened_by) if known and known.brief else (request.brief, None)
-    return replace(request, brief=brief, thread_ts=None), Surroundings(work=None, brief_by=by)
+def _pressed_twice(request: Request, around: Surroundings) -> Run | None:
+    """The run that the same button was pressed for a moment ago by the same person, while nothing has come of it."""
+    if request.entrance is not Entrance.BUTTON:
+        return None
+    about = request.target_id
+    if request.verb is Verb.SECOND_OPINION:
+        answer = _by_id(around.answers, about)
+        wanted: dict[str, object] = {"second_to": (answer.second_to or answer.id) if answer else None}
+    else:
+        wanted = {"stage": request.stage, "revises": request.revises, "target_id": about, "second_to": None}
+    return next(
+        (
+            run
+            for run in reversed(around.runs)
+            if run.state in {RunState.QUEUED, RunState.RUNNING}
+            and (run.entrance, run.asked_by) == (Entrance.BUTTON, request.person)
+            and run.asked_at >= request.at - TWICE
+            and all(getattr(run, name) == value for name, value in wanted.items())
+        ),
+        None,
+    )
+
+
+def _second_opinion(request: Request, around: Surroundings) -> Request:
+    if around.work is None or (request.target_ts and not around.points_at_ours):
+        raise Refusal(
+            "A second opinion is given on an answer of mine. On anybody's message, ask for a critique: its menu, "
+            "Critique this."
+        )
+    return ask_another(request, around.answers, around.runs, around.target)
 
 
 def on_a_walk(opening: Opening, plan: pipelines.Plan | None, stuck: Walk | None, *, new_id: NewId) -> Opening:
@@ -209,6 +242,8 @@ def again(request: Request, around: Surroundings, stuck: Walk | None = None) -> 
         words=note,
         target_id=last.target_id or next((a.about_id for a in around.answers if a.run_id == last.id), None),
         note_by=tuple(dict.fromkeys([*last.note_by, *added])),
+        second_to=last.second_to,
+        lane=None if around.target else last.lane,
     )
 
 
@@ -227,13 +262,15 @@ def decide(
     words = request.words.strip()
     if len(words) > _LONGEST:
         raise Refusal(f"That is {len(words):,} characters; a brief or note may have {_LONGEST:,}. Shorten it.")
-    work = around.work or _new_work(request, pointed, words, around.brief_by, now=now, new_id=new_id)
+    work = around.work or _new_work(request, pointed, words, now=now, new_id=new_id)
     new_target = _pointed_text(pointed, work, around, now=now, new_id=new_id)
     target = around.target or new_target or _by_id(around.answers, request.target_id)
     if new_target and (known := _same_message(around.answers, new_target)):
         target, new_target = known, None
     note = words if around.work or request.brief else ""  # where the words are the brief, they are not a note too
     run = _run(request, work, target, around, note, now=now, new_id=new_id)
+    if reason := unheard_reason(run, around.runs, around.answers):
+        run = replace(run, note="\n".join(words for words in (reason, note) if words))
     opening = Opening(run=run, work=work, is_new_work=around.work is None, new_target=new_target)
     refusal = _why_not(run, work, target, around, stack)
     if refusal is None:
@@ -245,9 +282,7 @@ def decide(
     )
 
 
-def _new_work(
-    request: Request, pointed: SeenMessage | None, words: str, brief_by: str | None, *, now: Clock, new_id: NewId
-) -> Work:
+def _new_work(request: Request, pointed: SeenMessage | None, words: str, *, now: Clock, new_id: NewId) -> Work:
     thread = (pointed.thread_ts or pointed.ts) if pointed else request.thread_ts
     return Work(
         id=new_id("w"),
@@ -255,7 +290,7 @@ def _new_work(
         channel=request.channel,
         thread_ts=thread,
         brief=(request.brief or words).strip(),
-        opened_by=brief_by or request.person,
+        opened_by=request.person,
         opened_at=now(),
         in_human_thread=thread is not None,
     )
@@ -301,16 +336,18 @@ def _run(
         work_id=work.id,
         request_key=request.key,
         stage=request.stage,
-        lane=lane_for(request.stage, target=target, answers=around.answers, in_thread=in_thread),
+        lane=request.lane
+        or lane_for(request.stage, target=target, answers=around.answers, in_thread=in_thread, revises=request.revises),
         state=RunState.QUEUED,
         asked_by=request.person,
         entrance=request.entrance,
         asked_at=now(),
         note=note,
-        note_by=_whose(request) if note or request.fresh else (),
+        note_by=_whose(request) if note else (),
         target_id=target.id if target else None,
         # Whoever points at a text and asks for a draft wants the next version of that text.
         revises=request.revises or (request.stage is StageName.DRAFT and target is not None),
+        second_to=request.second_to,
     )
 
 
@@ -322,6 +359,9 @@ def _whose(request: Request) -> tuple[str, ...]:
 
 
 def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, stack: Stack) -> str | None:
+    if run.second_to is not None:
+        beside = route_beside(first_among(run, around.answers, around.runs), work, stack)
+        return beside.sentence if isinstance(beside, NoRoute) else None
     stage = REVISE if run.revises else STAGES[StageName(run.stage)]
     decided = route(stack, stage.name, work.channel)
     if isinstance(decided, NoRoute):
@@ -331,7 +371,10 @@ def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, 
         return f"`{stage.name}` works on a text; a {target.stage} is not one. Use the button under a draft."
     there = {Reads.BRIEF} if work.brief else set()
     text_coming = any(
-        one.state in {RunState.QUEUED, RunState.RUNNING} and one.lane is run.lane and is_text(StageName(one.stage))
+        one.state in {RunState.QUEUED, RunState.RUNNING}
+        and one.lane is run.lane
+        and is_text(StageName(one.stage))
+        and not one.second_to
         for one in around.runs
     )
     if target or newest_text(around.answers, run.lane) or text_coming:

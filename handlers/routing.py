@@ -237,3 +237,50 @@ def _listed(words: Iterable[str], joint: str) -> str:
 def same_family(one: Model, other: Model) -> bool:
     """Whether both models are said to come from one maker."""
     return one.family is not None and other.family is not None and one.family.casefold() == other.family.casefold()
+
+
+def another(stack: Stack, stage: StageName, channel: str, *, than: str, heard: Collection[str] = ()) -> Route | NoRoute:
+    """Who gives a second opinion: any model but the first one's that keeps the stage's floor and the channel's policy.
+
+    One of another family goes first, and then the most trusted one. What is the same model under another name comes
+    after all that are not, and who was `heard` on this already, after all others. Fallbacks are as far from the first
+    one as whom they stand in for.
+    """
+    others = [key for key in stack.models if key != than]
+    barred = {key: why for key in others if (why := barred_because(stack, key, stage, channel))}
+    first = stack.models.get(than)
+
+    def nearness(key: str) -> tuple[bool, bool, bool]:
+        model = stack.models[key]
+        return key in heard, _is_same(model, first), not _is_of_another_family(model, first)
+
+    open_to = [key for key in others if key not in barred]
+    open_to.sort(key=lambda key: (nearness(key), -stack.models[key].trust))
+    if not open_to:
+        cause = "; ".join(barred.values()) or f"the stack has no other model than {than}"
+        told = f"Nobody can give a second opinion on this {stage}: {cause}. It takes another model in the stack."
+        return NoRoute(stage=stage, sentence=told, still_work=())
+    chosen, rules, defaults = stack.models[open_to[0]], stack.rules(stage), QUESTIONS[stage]
+    remark = ", of another family" if _is_of_another_family(chosen, first) else ""
+    remark = ", though it serves the same model" if _is_same(chosen, first) else remark
+    return Route(
+        stage=stage,
+        model=open_to[0],
+        fallbacks=tuple(key for key in open_to[1:] if nearness(key) == nearness(open_to[0])),
+        posture=stack.posture(stage),
+        boundary="what the first one had, and never its answer",
+        gate=Gate.NONE,
+        job=rules.job or defaults.job,
+        priority=rules.priority or defaults.priority,
+        reason=f"separate model{remark}, separate context",
+        stack_digest=stack.digest,
+    )
+
+
+def _is_same(one: Model, other: Model | None) -> bool:
+    return other is not None and (one.base_url, one.id) == (other.base_url, other.id)
+
+
+def _is_of_another_family(one: Model, other: Model | None) -> bool:
+    """Whether two models are said to come from different makers; what is not said proves nothing."""
+    return other is not None and None not in {one.family, other.family} and not same_family(one, other)

@@ -17,6 +17,7 @@ from handlers.purse import Purse
 from handlers.request import card_slot
 from handlers.result import Cut, Made, NotOurs, deliver, whole
 from handlers.routing import NoRoute, Route, route
+from handlers.second_opinion import First, first_of, known_then, route_beside, same_material
 from handlers.sources import NOTHING_READ, Readings, hand_over, read_sources
 from handlers.stack import Stack, StageName
 from handlers.still_allowed import see_that_it_may_go_on
@@ -62,16 +63,21 @@ async def run_stage(
     """
     async with storage.reading() as saved:
         work = await saved.works.get(run.work_id)
-        answers = await saved.answers.of_work(run.work_id)
+        thread, runs = await saved.answers.of_work(run.work_id), await saved.runs.of_work(run.work_id)
+        first = await first_of(run, thread, runs, saved)
     assert work is not None
     purse = Purse(run, work, stack, storage=storage, now=now)
+    answers = known_then(first, thread) if first else thread
     try:
         _give_up_what_ends_the_process(run)
-        decided = decide(run, work, stack)
+        decided = decide(run, work, stack, first)
         async with _beating(run, work, decided, heartbeats=heartbeats) as beat:
             await see_that_it_may_go_on(work, stack, slack=slack, waits=beat.waits)
-            readings = await read_sources(run, work, sources=sources)
-            context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
+            if first is None:
+                readings = await read_sources(run, work, sources=sources)
+                context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
+            else:
+                context, seen = prepare_beside(run, first, stack, marker=new_id("m")), ()
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
             question = Question(run=run, channel=work.channel, decided=decided, context=context, stack=stack)
@@ -97,6 +103,9 @@ async def run_stage(
             purse=purse,
             allowed=allowed,
             of_sources=seen,
+            first=first,
+            thread=thread,
+            runs=runs,
         )
         await _once_it_can_be(lambda: deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id))
 
@@ -126,9 +135,9 @@ async def _once_it_can_be(write: Callable[[], Awaitable[None]]) -> None:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def decide(run: Run, work: Work, stack: Stack) -> Route:
-    """The route. Raises Refusal when nobody may do the stage here."""
-    decided = route(stack, stage_of(run).name, work.channel)
+def decide(run: Run, work: Work, stack: Stack, first: First | None = None) -> Route:
+    """The route. Raises Refusal when nobody may do the stage here, or be second to the first answer."""
+    decided = route_beside(first, work, stack) if first else route(stack, stage_of(run).name, work.channel)
     if isinstance(decided, NoRoute):
         raise Refusal(decided.sentence)
     return decided
@@ -163,6 +172,13 @@ def prepare(
     room = stack.models[decided.model].context_tokens - rules.max_output_tokens - context.tokens
     handed = hand_over(readings, room=room)
     return composed(handed.items), handed.remarks
+
+
+def prepare_beside(run: Run, first: First, stack: Stack, *, marker: str) -> Context:
+    """The context of a second opinion: what the first one had. Raises Refusal when that is not kept."""
+    extra = stack.rules(StageName(run.stage)).instructions or ""
+    items = same_material(run, first)
+    return compose(stage_of(run), items, marker=marker, extra_instructions=extra, prefix=stack.commands.prefix)
 
 
 async def _remember(run: Run, decided: Route, context: Context, *, storage: Database, now: Clock) -> None:

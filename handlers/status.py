@@ -79,6 +79,8 @@ async def somebody_wants_context(request: Request, *, storage: Database, now: Cl
         around = await look_around(saved, request)
         if around.work is None:
             raise Refusal(_NOT_HERE)
+        if around.target and around.target.run_id is None:
+            raise Refusal(f"No model of this thread made that {around.target.stage}, so none has seen anything for it.")
         answer = around.target or next((a for a in reversed(around.answers) if a.run_id), None)
         if answer is None or answer.run_id is None:
             raise Refusal("No model has been asked in this thread yet, so none has seen anything.")

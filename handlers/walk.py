@@ -212,7 +212,7 @@ def _said(why: Why, run: Run, walk: Walk, answers: Sequence[Answer]) -> Body:
         case Why.CANCELLED | Why.FAILED:
             told = "its card says why"
         case Why.CUT:
-            told = "the text was cut at the output limit"
+            told = f"the text was cut at the output limit, `max_output_tokens` of {run.stage}"
         case Why.BLOCKED:
             told = "its owner blocked the text"
         case Why.UNDECIDED:

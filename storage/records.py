@@ -63,6 +63,21 @@ class Letter:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Carried:
+    """What a work that began fresh brought along, and by whom it came about.
+
+    Attributes:
+        brief_by: who opened the work in which the brief was written.
+        people: everybody with a hand in the brief or the text, as far back as it goes.
+        answer_id: the text as it stood in the thread before; None if only the brief came along.
+    """
+
+    brief_by: str
+    people: tuple[str, ...] = ()
+    answer_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
     """One piece of work: one Slack thread with its brief."""
 
@@ -74,6 +89,8 @@ class Work:
     opened_at: datetime
     thread_ts: str | None = None
     in_human_thread: bool = False
+    fresh_from: str | None = None
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +113,7 @@ class Run:
     note_by: tuple[str, ...] = ()
     target_id: str | None = None
     revises: bool = False
+    second_to: str | None = None
     walk: dict[str, Any] | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -199,6 +217,7 @@ class Answer:
     decision: str = "none"
     verdict: str | None = None
     about_id: str | None = None
+    second_to: str | None = None
     author: str | None = None
     seq: int = 0
 

@@ -94,8 +94,11 @@ works = Table(
     Column("opened_by", String(40), nullable=False),
     Column("opened_at", Moment, nullable=False),
     Column("in_human_thread", Boolean, nullable=False, default=False),
+    Column("fresh_from", String(20)),  # the work it goes on from, in a thread of its own
+    Column("carried", JSON),  # what came along from there, and who had a hand in it
     UniqueConstraint("team", "channel", "thread_ts"),
 )
+Index("ix_works_fresh_from", works.c.fresh_from)
 
 runs = Table(
     "runs",
@@ -113,6 +116,7 @@ runs = Table(
     Column("note_by", JSON, nullable=False, default=list),  # whose words the note is
     Column("target_id", String(20)),  # the answer a person pointed at
     Column("revises", Boolean, nullable=False, default=False),
+    Column("second_to", String(20)),  # the answer it is a second opinion on
     Column("walk", JSON),  # which step of which walk it is
     Column("asked_at", Moment, nullable=False),
     Column("started_at", Moment),
@@ -212,6 +216,7 @@ answers = Table(
     Column("decision", String(20), nullable=False, default="none"),
     Column("verdict", String(40)),
     Column("about_id", String(20)),  # the text it criticises, revises or finishes
+    Column("second_to", String(20)),  # the answer beside which it stands as a second opinion
     Column("author", String(40)),
     Column("made_at", Moment, nullable=False),
 )

@@ -35,7 +35,7 @@ _HEAD = """\
 _LOCAL = """
 [models.quick]                  # fast passes: scout, draft, implement
 wire = "openai"
-id = "{id}"
+id = "{quick}"
 base_url = "{url}"
 trust = 2
 context_tokens = {context}
@@ -43,7 +43,7 @@ concurrency = 2
 
 [models.careful]                # critique, polish, final
 wire = "openai"
-id = "{id}"
+id = "{careful}"
 base_url = "{url}"
 trust = 4
 context_tokens = {context}
@@ -144,7 +144,8 @@ def _price(read: float, written: float) -> str:
 @asynccontextmanager
 async def _scripted(pace: float) -> AsyncIterator[Cast]:
     async with ScriptedModels(pace=pace) as endpoint:
-        models = _LOCAL.format(id="scripted", url=endpoint.openai_url, context=128_000)
+        ids = {key: f"scripted-{key}" for key in ("quick", "careful")}  # by which the endpoint knows whose voice it has
+        models = _LOCAL.format(**ids, url=endpoint.openai_url, context=128_000)
         models = models.replace("trust = 2\n", "trust = 2\n" + _price(0.15, 0.60)).replace(
             "trust = 4\n", "trust = 4\n" + _price(3.00, 15.00)
         )
@@ -158,7 +159,9 @@ async def _scripted(pace: float) -> AsyncIterator[Cast]:
 @asynccontextmanager
 async def _embedded() -> AsyncIterator[Cast]:
     async with embedded_model() as model:
-        models = _LOCAL.format(id=model.model_id, url=model.base_url, context=model.context_tokens)
+        models = _LOCAL.format(
+            quick=model.model_id, careful=model.model_id, url=model.base_url, context=model.context_tokens
+        )
         about = "Both are the embedded SmolLM2-135M, a very small model: it shows the way a text takes, not a good one."
         stages = _STAGES.format(fast=400, room=500)
         yield Cast(

@@ -28,6 +28,10 @@ BUTTONS = {
     "critique": Asked(verb=Verb.STAGE, stage=StageName.CRITIQUE),
     "revise": Asked(verb=Verb.STAGE, stage=StageName.DRAFT, revises=True),
     "final": Asked(verb=Verb.STAGE, stage=StageName.FINAL),
+    "second_opinion": Asked(verb=Verb.SECOND_OPINION),
+    "to_code": Asked(verb=Verb.STAGE, stage=StageName.IMPLEMENT),
+    "to_content": Asked(verb=Verb.TO_CONTENT),
+    "fresh": Asked(verb=Verb.FRESH),
     "context": Asked(verb=Verb.CONTEXT),
     "download": Asked(verb=Verb.DOWNLOAD),
     "raise": Asked(verb=Verb.RAISE),
@@ -335,7 +339,7 @@ class Door:
             person=body["user"]["id"],
             at=self.now(),
             thread_ts=message.get("thread_ts") or container.get("thread_ts") or where,
-            target_id=action["value"],
+            target_id=None if asked.verb is Verb.FRESH else action["value"],  # a thread has it, and no one answer
         )
 
     def submission(self, body: Payload) -> Request | None:
@@ -380,7 +384,7 @@ class Door:
         return Request(
             key=_key("view", view["id"]),
             entrance=Entrance.COMMAND,
-            verb=Verb.STAGE,
+            verb=Verb.FRESH if wanted.is_fresh else Verb.STAGE,
             stage=wanted.stage,
             team=_team_of(body),
             channel=wanted.spot.channel,
@@ -390,7 +394,7 @@ class Door:
             thread_ts=thread_ts,
             target_ts=target.ts if target else None,
             target_thread_ts=target.thread_ts if target else None,
-            fresh=wanted.is_fresh,
+            brief_alone=wanted.is_fresh,
         )
 
     def _letter(self, value: Said) -> Letter:

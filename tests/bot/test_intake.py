@@ -22,7 +22,7 @@ from handlers.request import somebody_asked
 from handlers.review import UNKNOWN_TEXT, NotYet
 from storage.errands import Subject
 from storage.records import Kind, Letter, Run
-from tests.fakes import until
+from tests.fakes import fake_cut, until
 from tests.handlers.house import ANN, LAUNCH, RAE, SAM, TEAM, House, open_house, words_of
 
 
@@ -44,6 +44,8 @@ class Desk:
             answer_privately=self.answer_privately,
             abort=self.aborts,
             stack_since=self.house.now,
+            cut=fake_cut,
+            link_to=lambda _, __: None,
         )
 
     async def aborts(self, run: Run) -> None:

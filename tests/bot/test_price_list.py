@@ -168,7 +168,7 @@ def test_each_model_is_one_line_and_what_differs_has_a_code(stack: Path, capsys:
     prices = [line.removeprefix(f"{stack}:") for line in out.splitlines() if " here; " in line]
     listed = "$0.10 in, $0.60 out here; gpt-4o-mini at openai: $0.15 in, $0.60 out"
     assert prices == [
-        f"6: W422 fast: {listed}: input costs 50% more there; look at the provider's page, and set checked.",
+        f"6: W432 fast: {listed}: input costs 50% more there; look at the provider's page, and set checked.",
         "12: trusted: $5.00 in, $25.00 out here; the same there (claude-opus-4-5 at anthropic: $5.00 in, $25.00 out).",
         "13: odd: $1.00 in, $2.00 out here; not known there.",
     ]

@@ -54,6 +54,7 @@ def test_the_table_reads_like_this() -> None:
     stack = a_stack(
         stages={"draft": {"model": "hare", "fallbacks": ["owl"]}, "final": {"min_trust": 4}},
         budgets={"run_usd": 1.0, "day_usd": 50.0},
+        pipelines={"code": ["implement", "final"], "content": {"stages": ["draft", "critique"], "revise_rounds": 2}},
     )
     used = [
         ModelUse(model="hare", runs=5, priced=5, cost_usd=0.041),
@@ -71,6 +72,8 @@ def test_the_table_reads_like_this() -> None:
         "The models",
         "hare (llama-of-peru) · answers · $0.15 / $0.60, checked 1 Nov 2026 · 62 % of runs, about $0.041",
         "owl · cooling down until 14:32 UTC: answered HTTP 429, 3 times in a row · no price · 38 % of runs",
+        "`run code`: implement, final",
+        "`run content`: draft, critique, at most 2 revisions",
         "Prices: USD per million tokens, in / out. Runs: those of the last 30 days that gave an answer.",
         "Budgets: $1.00 a run, $50.00 a day.",
         f"Stack {stack.digest[:8]}, loaded 13:05 UTC. `python -m bot check` looks for mistakes in it.",

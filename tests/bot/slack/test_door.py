@@ -153,6 +153,8 @@ def test_a_mention_without_a_thread_opens_one_at_its_own_place() -> None:
         ("<@UBOT|countersign> draft it", Verb.STAGE, "draft", "it"),
         ("<@UBOT> revise the ending", Verb.STAGE, "draft", "the ending"),
         ("<@UBOT> status", Verb.STATUS, None, ""),
+        ("<@UBOT> fresh critique be kind", Verb.FRESH, "critique", "be kind"),
+        ("<@UBOT> second opinion: be kind", Verb.SECOND_OPINION, None, "be kind"),
         ("<@UBOT>", Verb.HELP, None, ""),
         ("<@UBOT> hello &amp; welcome", Verb.HELP, None, "hello & welcome"),
         ("<@UOTHER> draft it", Verb.HELP, None, ""),
@@ -167,6 +169,8 @@ def test_what_stands_behind_our_name_is_read(text: str, verb: Verb, stage: str |
 def test_a_mention_may_point_at_a_message_of_its_channel_only() -> None:
     request = asked(delivery(mention(f"<@UBOT> critique <{LINK}> be harsh")))
     assert (request.target_ts, request.words) == ("1790000000.000200", "be harsh")
+    for words in (f"fresh <{LINK}> critique", f"fresh critique <{LINK}>", f"second opinion <{LINK}>"):
+        assert asked(delivery(mention(f"<@UBOT> {words}"))).target_ts == "1790000000.000200"
     elsewhere = LINK.replace("C0LAUNCH", "C0DOCS")
     request = asked(delivery(mention(f"<@UBOT> critique <{elsewhere}> be harsh")))
     assert request.target_ts is None
@@ -215,6 +219,9 @@ def test_a_reply_in_a_thread_may_be_a_reason(subtype: Any) -> None:
         ("critique", Verb.STAGE, "critique", False),
         ("revise", Verb.STAGE, "draft", True),
         ("final", Verb.STAGE, "final", False),
+        ("to_code", Verb.STAGE, "implement", False),
+        ("to_content", Verb.TO_CONTENT, None, False),
+        ("second_opinion", Verb.SECOND_OPINION, None, False),
         ("context", Verb.CONTEXT, None, False),
     ],
 )
@@ -238,6 +245,12 @@ def test_a_button_asks_about_its_answer(action: str, verb: Verb, stage: str | No
 def test_a_click_finds_its_place_in_whatever_part_says_it(changes: Payload, channel: str, thread: str) -> None:
     request = asked(click(**changes))
     assert (request.team, request.channel, request.thread_ts) == ("T0PLAY", channel, thread)
+
+
+def test_the_button_that_starts_fresh_is_about_its_thread() -> None:
+    request = asked(click("fresh"))
+    assert (request.verb, request.entrance) == (Verb.FRESH, Entrance.BUTTON)
+    assert (request.target_id, request.thread_ts) == (None, "1790000000.000100")
 
 
 PRESSED = {"type": "button", "value": "a-cage/5f1c", "action_ts": "1790000001.000500", "block_id": "b"}
@@ -285,9 +298,10 @@ def test_run_it_is_a_slash_command_with_the_same_words() -> None:
 def test_run_it_in_a_thread_lands_there_or_begins_afresh() -> None:
     there = {"thread_ts": "1790000000.000100", "has_work": True}
     request = asked(run_it("", kept=there))
-    assert (request.words, request.thread_ts, request.fresh) == ("", "1790000000.000100", False)
+    assert (request.words, request.thread_ts, request.verb) == ("", "1790000000.000100", Verb.STAGE)
     assert one(run_it(kept=there)).line == "T0PLAY/C0LAUNCH/1790000000.000100"
-    assert asked(run_it(kept={**there, "is_fresh": True})).fresh is True
+    afresh = asked(run_it(kept={**there, "is_fresh": True}))
+    assert (afresh.verb, afresh.brief_alone) == (Verb.FRESH, True)
 
 
 @pytest.mark.parametrize("thread", [None, "1790000000.000100"])
@@ -296,7 +310,7 @@ def test_run_it_may_begin_with_a_link_to_a_text(thread: str | None) -> None:
     request = asked(run_it(f"{LINK} be <harsh> &amp; fair", kept=kept))
     assert (request.stage, request.target_ts, request.thread_ts) == ("critique", "1790000000.000200", thread)
     assert request.words == "be <harsh> &amp; fair", "a form brings what was typed, letter for letter"
-    assert request.fresh is False, "who points at a text wants it to be read"
+    assert request.verb is Verb.STAGE, "who points at a text wants it to be read"
     elsewhere = f"{LINK}?thread_ts=1780000000.000200&cid=C0LAUNCH"
     assert asked(run_it(elsewhere, kept=kept)).thread_ts == "1780000000.000200"
 

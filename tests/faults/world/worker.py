@@ -31,6 +31,7 @@ from handlers.run import run_broke, run_stage
 from storage.database import Database
 from storage.errands import Subject
 from storage.records import Run
+from tests.fakes import fake_cut
 from tests.faults.world.jobs import Connector
 from tests.faults.world.loop import PROCESS
 from tests.faults.world.memory import Memory
@@ -119,6 +120,8 @@ class Worker:
             answer_privately=self.chat.answer_privately,
             abort=courier.abort,
             stack_since=self.now,
+            cut=fake_cut,
+            link_to=lambda _, __: None,
             metrics=METRICS,
         )
         self.intake = Intake(tools)
