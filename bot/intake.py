@@ -25,6 +25,7 @@ from handlers.in_use import somebody_wants_stack
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
 from handlers.offer import somebody_wants_questions
 from handlers.ports import Clock, LookupFailed, NewId, Slack
+from handlers.raising import somebody_raises
 from handlers.request import forget_url, owed, somebody_asked
 from handlers.result import Cut
 from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
@@ -240,6 +241,9 @@ async def _request(request: Request, tools: Tools) -> None:
             await _begins(request, tools)
         case Verb.STATUS | Verb.CONTEXT | Verb.DOWNLOAD:
             await _shows(request, tools)
+        case Verb.RAISE:
+            stack = tools.stack()
+            await somebody_raises(request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Verb.CANCEL:
             for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
                 await tools.abort(run)

@@ -38,6 +38,7 @@ _VERB_WORDS = {
     "cancel": Verb.CANCEL,
     "stop": Verb.CANCEL,
     "help": Verb.HELP,
+    "raise": Verb.RAISE,
     "route": Verb.ROUTE,
     "stack": Verb.STACK,
 }

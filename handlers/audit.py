@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from handlers.budget import RAISED, dollars
 from handlers.context import digest, seen_digest
 from storage.canonical import canonical
 from storage.database import Saved
@@ -18,7 +19,7 @@ _GIVEN = tuple(kind.value for kind in VerdictKind)
 async def disagreements(saved: Saved) -> AsyncIterator[str]:
     """Each thing that does not fit, in a sentence. The chain itself is another matter: see `storage.chain`."""
     evidence = Evidence(saved.connection)
-    for look in (_texts, _answered, _verdicts, _posted, _entries_without_a_verdict):
+    for look in (_texts, _answered, _verdicts, _posted, _entries_without_a_verdict, _raises):
         async for sentence in look(evidence):
             yield sentence
 
@@ -83,6 +84,17 @@ async def _verdicts(evidence: Evidence) -> AsyncIterator[str]:
 async def _entries_without_a_verdict(evidence: Evidence) -> AsyncIterator[str]:
     async for seq, who, what in evidence.entries_without_verdict(_GIVEN):
         yield f"Entry {seq} ({what} by {who}) has no verdict."
+
+
+async def _raises(evidence: Evidence) -> AsyncIterator[str]:
+    """Every raise of a limit has its entry, which says the same, and the other way round."""
+    async for raised, entry in evidence.raises():
+        said = _read(entry.entry_body) if entry is not None else {}
+        by = None if entry is None else (entry.entry_who, entry.entry_what, said.get("limit"), said.get("usd"))
+        if by != (raised.who, RAISED, raised.which, dollars(raised.amount)):
+            yield f"What was raised in work {raised.work_id} is not what the ledger says of it."
+    async for seq, who in evidence.entries_without_raise(RAISED):
+        yield f"Entry {seq} ({RAISED} by {who}) raised nothing that is kept."
 
 
 def _read(body: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from handlers.context import Context
 from handlers.cooling import after, rests
 from handlers.errors import ModelFailed
 from handlers.ports import Assignment, Clock, ModelAnswer, Models, Prompt, Sleep
+from handlers.purse import Purse
 from handlers.result import Answered
 from handlers.routing import Route, too_long
 from handlers.stack import Stack
@@ -67,6 +68,7 @@ async def ask_in_order(
     question: Question,
     *,
     models: Models,
+    purse: Purse,
     storage: Database,
     now: Clock,
     waits: Callable[[str], None] = lambda _: None,
@@ -91,7 +93,7 @@ async def ask_in_order(
             tried[key] = ModelFailed(sentence, code="resting")
             resting.append((cooling[stack.models[key].endpoint], key))
             continue
-        answer = await _ask(question, key, tried, models=models, storage=storage, now=now)
+        answer = await _ask(question, key, tried, models=models, purse=purse, storage=storage, now=now)
         if answer is not None:
             return _answered(answer, key, question, tried)
     for cooldown, key in sorted(resting, key=lambda one: (one[0].until, one[1])):
@@ -101,11 +103,11 @@ async def ask_in_order(
         waits(tried[key].sentence)
         await sleep(max(0.0, wait.total_seconds()))
         waits("")
-        answer = await _ask(question, key, tried, models=models, storage=storage, now=now)
+        answer = await _ask(question, key, tried, models=models, purse=purse, storage=storage, now=now)
         if answer is not None:
             return _answered(answer, key, question, tried)
     told = " ".join([" Then: ".join(failure.sentence for failure in tried.values()), *_not_asked(decided)])
-    way = f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."
+    way = purse.way_out() or f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."
     raise ModelFailed(f"{told} {way}", code=list(tried.values())[-1].code)
 
 
@@ -120,13 +122,14 @@ async def _ask(
     tried: dict[str, ModelFailed],
     *,
     models: Models,
+    purse: Purse,
     storage: Database,
     now: Clock,
 ) -> ModelAnswer | None:
     """One model's answer; None if it gave none, which then stands in `tried` and, for all processes, in the tables."""
-    assignment, began = question.to(key), now()
+    assignment, prompt, began = question.to(key), question.prompt, now()
     try:
-        answer = await models.ask(assignment, question.prompt)
+        answer = await models.ask(assignment, prompt, before=purse.before(key, assignment.model, prompt))
     except ModelFailed as failure:
         tried[key] = failure
         await _remember(assignment, failure, began, storage=storage, now=now)

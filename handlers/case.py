@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from handlers import messages
+from handlers.budget import dollars
 from handlers.buttons import review_buttons
 from handlers.judge import ReviewState, approvers, in_time, pressed_kinds, state_of
 from handlers.stack import ReviewRules, Stack
@@ -69,7 +70,7 @@ async def load_case(answer_id: str, saved: Saved) -> Case | None:
         work=work,
         verdicts=await saved.reviews.verdicts(answer_id),
         superseded=bool(newer),
-        spent=sum(run.cost_usd or 0 for run in await saved.runs.of_work(work.id)),
+        spent=dollars(await saved.spendings.of_work(work.id)),
     )
 
 

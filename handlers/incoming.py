@@ -25,6 +25,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     HELP = "help"
     DOWNLOAD = "download"
+    RAISE = "raise"
     ROUTE = "route"
     STACK = "stack"
 

@@ -108,6 +108,7 @@ class Outcome:
     Attributes:
         because: why another model answered than was assigned.
         price_of: the day somebody looked up the price, where that was long ago.
+        so_far: what the thread and the day have cost.
         beside: how a second opinion differs from the first.
         swamp: how much the thread holds, where this run made it too much.
     """
@@ -126,6 +127,7 @@ class Outcome:
     instead_of: str = ""
     because: str = ""
     price_of: date | None = None
+    so_far: str = ""
 
 
 def answered(run: Run, outcome: Outcome) -> Body:
@@ -143,6 +145,8 @@ def answered(run: Run, outcome: Outcome) -> Body:
         lines.append(line(outcome.remark))
     if outcome.beside:
         lines.append(line(outcome.beside))
+    if outcome.so_far:
+        lines.append(line(outcome.so_far, small=True))
     lines.append(line(outcome.why, *_read(outcome.read), small=True))
     if not outcome.swamp:
         return _card(run, RunState.ANSWERED, lines)
@@ -348,7 +352,7 @@ def _named_pipelines(pipelines: Sequence[str]) -> list[str | Span]:
 
 
 def status(
-    runs: Sequence[tuple[Run, float]], reviews: Sequence[str], usd: float | None, *, walk: Line | None = None
+    runs: Sequence[tuple[Run, float]], reviews: Sequence[str], money_left: str, *, walk: Line | None = None
 ) -> Body:
     """How each run of a thread is doing; `runs` come with the seconds they took or have taken so far."""
     if not runs:
@@ -359,8 +363,8 @@ def status(
     ]
     lines += [walk] if walk else []
     lines += [line(sentence) for sentence in reviews]
-    if usd:
-        lines.append(line(f"thread so far {money(usd)}", small=True))
+    if money_left:
+        lines.append(line(money_left, small=True))
     return plain(*lines, fallback="Status of this thread")
 
 
@@ -530,3 +534,27 @@ def lapsed(who: Sequence[str], why: str) -> Body:
     approvals = "The approval by " if len(who) == 1 else "The approvals by "
     told = f" do{'es' * (len(who) == 1)} not count any more. {why}"
     return plain(line(approvals, *people(who, between=" and "), told), fallback="An approval does not count any more")
+
+
+# money
+
+
+def limit_hit(run: Run, what: str, who: Sequence[str | Span], facts: dict[str, Any]) -> Body:
+    """A limit kept a run from its answer, and somebody may raise it once."""
+    asks = line(f"Once raised, {what}. The ledger keeps that under your name.")
+    first = line(bold("A limit was hit."), f" Raised once, {what}, and {name_of(run)} is asked for again.")
+    small = line("For ", *who, f", once in this thread: the button, or `{BOT} raise`.", small=True)
+    return Body(
+        lines=(first, small),
+        buttons=(Button(action="raise", label="Raise once", value=run.id, confirm=asks),),
+        fallback=f"{name_of(run)}: a limit was hit",
+        facts=facts,
+    )
+
+
+def limit_raised(by: str, what: str, at: datetime, head: str, again: Run | None, facts: dict[str, Any]) -> Body:
+    """Who raised what; `again` is the run that is asked for once more."""
+    then = f" {name_of(again)} is asked for again, for " if again else ""
+    asker: list[str | Span] = [then, Who(person=again.asked_by), "."] if again else []
+    told = line("Raised once by ", Who(person=by), f", {clock(at)}: {what}. Ledger {head[:12]}.", *asker)
+    return Body(lines=(told,), fallback="A limit was raised", facts=facts)

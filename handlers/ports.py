@@ -87,10 +87,24 @@ class Seats(Protocol):
         ...
 
 
+class Unanswered(StrEnum):
+    """An attempt that gave no answer: whether it may have been billed all the same."""
+
+    FREE = "free"
+    MAYBE_BILLED = "maybe_billed"
+
+
+Settle = Callable[[ModelAnswer | Unanswered], Awaitable[None]]
+"""What became of an attempt. Where nobody says it, the attempt may have been billed."""
+
+Before = Callable[[], Awaitable[Settle]]
+"""Awaited before each attempt, which is not made if this raises; ModelFailed is then what the ask raises."""
+
+
 class Models(Protocol):
     """The models of the stack. Retries within the assignment; the caller decides about fallbacks."""
 
-    async def ask(self, assignment: Assignment, prompt: Prompt) -> ModelAnswer:
+    async def ask(self, assignment: Assignment, prompt: Prompt, *, before: Before) -> ModelAnswer:
         """Raise ModelFailed when three attempts gave nothing; cancelling the task aborts the call."""
         ...
 

@@ -7,15 +7,16 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers import messages
 from handlers.answers import CriticVerdict, Decision, Deliverable, number, read_answer, taken_up
 from handlers.beside import beside
+from handlers.budget import cost, counted, dollars, most_tokens, so_far
 from handlers.changes import changes
-from handlers.context import Context, digest, estimate_tokens, seen_digest, sentence
+from handlers.context import Context, digest, seen_digest, sentence
 from handlers.errors import ModelFailed
 from handlers.figures import count, short
 from handlers.material import critiques_of, target_of, title
@@ -32,6 +33,9 @@ from storage.canonical import canonical
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
+
+if TYPE_CHECKING:
+    from handlers.purse import Purse
 
 Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]
 """Cut a model's Markdown into the blocks of one or more messages; the second argument names URLs that may be links."""
@@ -87,8 +91,9 @@ def whole(got: Answered, *, stage: StageName, allowed: int = 0) -> Deliverable:
 class Made:
     """A run that gave an answer: what it was, what it saw, what it said.
 
-    `of_sources` is what people are told of the sources it could not read; `first` what it is a second opinion on;
-    `thread` and `runs` are all there was when it began, the answers it might not know included.
+    `of_sources` is what people are told of the sources it could not read, `allowed` the output limit in tokens; `first`
+    what it is a second opinion on; `thread` and `runs` are all there was when it began, the answers it might not know
+    included.
     """
 
     run: Run
@@ -98,6 +103,8 @@ class Made:
     context: Context
     got: Answered
     said: Deliverable
+    purse: Purse
+    allowed: int
     of_sources: tuple[str, ...] = ()
     first: First | None = None
     thread: Sequence[Answer] = ()
@@ -127,7 +134,8 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
         number_ = await saved.answers.next_number(work.id, run.stage)
         answer = _answer(made, number_, new_id("a"), ended)
         await saved.answers.add(answer)
-        await saved.outbox.revise(card_slot(run), messages.answered(run, outcome).to_json())
+        told = replace(outcome, so_far=so_far(await made.purse.close(saved), outcome.usd))
+        await saved.outbox.revise(card_slot(run), messages.answered(run, told).to_json())
         for message in say_answer(work, run, answer, text, notes, now=now):
             await saved.outbox.plan(message)
         await saved.ledger.append(_entry(made, answer, ended))
@@ -140,7 +148,7 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
 
 
 async def _leave(made: Made, saved: Saved, ended: datetime) -> bool:
-    spent, got = usage(made.context, made.got), made.got
+    spent, got = usage(made), made.got
     return await saved.runs.leave(
         made.run,
         RunState.ANSWERED,
@@ -203,20 +211,18 @@ class Spent:
     usd: float | None
 
 
-def usage(context: Context, got: Answered) -> Spent:
-    """What the endpoint counted, or an estimate; approximate cost where the stack knows a price."""
-    said = got.answer.usage
-    estimated = said.input_tokens is None or said.output_tokens is None
-    read = said.input_tokens if said.input_tokens is not None else context.tokens
-    written = said.output_tokens if said.output_tokens is not None else estimate_tokens(got.answer.text)
-    price = got.model.price
-    usd = (read * price.input + written * price.output) / 1_000_000 if price else None
-    return Spent(input_tokens=read, output_tokens=written, estimated=estimated, usd=usd)
+def usage(made: Made) -> Spent:
+    """What the endpoint counted, where that can be, or an estimate; approximate cost where the stack knows a price."""
+    most = most_tokens(made.context.system, made.context.user, made.allowed)
+    tokens = counted(made.got.answer, most, read=lambda: made.context.tokens)
+    price = made.got.model.price
+    usd = dollars(cost(price, tokens)) if price else None
+    return Spent(input_tokens=tokens.read, output_tokens=tokens.written, estimated=tokens.estimated, usd=usd)
 
 
 def _outcome(made: Made, stack: Stack, ended: datetime) -> messages.Outcome:
     run, got = made.run, made.got
-    spent = usage(made.context, got)
+    spent = usage(made)
     remarks = [_remark(made), *made.of_sources]
     if made.is_cut:
         remarks.append("The answer was cut at the output limit; it is not whole.")

@@ -13,6 +13,7 @@ from handlers.context import Context, Item, compose, sentence
 from handlers.errors import ModelFailed, Refusal
 from handlers.material import material, stage_of
 from handlers.ports import Clock, Models, NewId, Slack, Sources
+from handlers.purse import Purse
 from handlers.request import card_slot
 from handlers.result import Cut, Made, NotOurs, deliver, whole
 from handlers.routing import NoRoute, Route, route
@@ -65,6 +66,7 @@ async def run_stage(
         thread, runs = await saved.answers.of_work(run.work_id), await saved.runs.of_work(run.work_id)
         first = await first_of(run, thread, runs, saved)
     assert work is not None
+    purse = Purse(run, work, stack, storage=storage, now=now)
     answers = known_then(first, thread) if first else thread
     try:
         _give_up_what_ends_the_process(run)
@@ -79,16 +81,16 @@ async def run_stage(
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
             question = Question(run=run, channel=work.channel, decided=decided, context=context, stack=stack)
-            got = await ask_in_order(question, models=models, storage=storage, now=now, waits=beat.waits)
+            got = await ask_in_order(question, models=models, purse=purse, storage=storage, now=now, waits=beat.waits)
         stage = StageName(run.stage)
         allowed = stack.rules(stage).max_output_tokens
         deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
     except Refusal as refusal:
         told = refusal.sentence
-        await _once_it_can_be(lambda: _end(run, RunState.REFUSED, told, "refused", storage=storage, now=now))
+        await _once_it_can_be(lambda: _end(run, RunState.REFUSED, told, "refused", purse, storage=storage, now=now))
     except ModelFailed as failure:
         told, code = failure.sentence, failure.code
-        await _once_it_can_be(lambda: _end(run, RunState.FAILED, told, code, storage=storage, now=now))
+        await _once_it_can_be(lambda: _end(run, RunState.FAILED, told, code, purse, storage=storage, now=now))
     else:
         made = Made(
             run=run,
@@ -98,6 +100,8 @@ async def run_stage(
             context=context,
             got=got,
             said=deliverable,
+            purse=purse,
+            allowed=allowed,
             of_sources=seen,
             first=first,
             thread=thread,
@@ -240,7 +244,9 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
             pause = NEXT_BEATS
 
 
-async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Database, now: Clock) -> None:
+async def _end(
+    run: Run, state: RunState, told: str, code: str, purse: Purse | None = None, *, storage: Database, now: Clock
+) -> None:
     """The run ends without an answer: its card says why and what to do."""
     ended = now()
     card = messages.refused(run, told) if state is RunState.REFUSED else messages.failed(run, told)
@@ -249,6 +255,10 @@ async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Data
             raise NotOurs
         await saved.outbox.revise(card_slot(run), card.to_json())
         await step_failed(run, state, saved=saved, now=now)
+        if purse is not None:
+            await purse.close(saved)
+            if (offer := purse.offer()) is not None:
+                await saved.outbox.plan(offer)
 
 
 async def run_broke(run: Run, reference: str, *, storage: Database, now: Clock) -> None:

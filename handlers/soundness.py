@@ -31,6 +31,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "E213": "A stage of a pipeline works on a text, and no stage before it makes one.",
         "E214": "A pipeline revises and has no critique to say when.",
         "E215": "A pipeline has the name of something else that can be asked for.",
+        "E216": "Who may raise a limit is not a Slack user id or user group id.",
         "E301": "Regulated: a channel policy lists no jurisdictions.",
         "E302": "Regulated: a model has no jurisdiction.",
         "E303": "Regulated: a model has no price.",
@@ -177,6 +178,14 @@ def _reviewer_ids(stack: Stack) -> Remarks:
             if not _PERSON_OR_GROUP.fullmatch(reviewer):
                 rule = 'must be a Slack user id such as "U0ANN42" or a user group id such as "S0EDITORS"'
                 yield Remark(code="E205", at=(*at, nth), sentence=f"A reviewer {rule}, not a name or a handle.")
+
+
+def _raiser_ids(stack: Stack) -> Remarks:
+    for nth, raiser in enumerate(stack.budgets.may_raise or ()):
+        if not _PERSON_OR_GROUP.fullmatch(raiser):
+            rule = 'must be a Slack user id such as "U0ANN42" or a user group id such as "S0EDITORS"'
+            sentence = f"Who may raise a limit {rule}, not a name or a handle."
+            yield Remark(code="E216", at=("budgets", "may_raise", nth), sentence=sentence)
 
 
 def _channel_ids(stack: Stack) -> Remarks:
@@ -342,6 +351,7 @@ _CHECKS = (
     Check(find=_gate_without_reviewers, reads=(_GATES, *_REVIEWERS)),
     Check(find=_quorum, reads=(("review", "quorum"), *_REVIEWERS)),
     Check(find=_reviewer_ids, reads=()),
+    Check(find=_raiser_ids, reads=()),
     Check(find=_channel_ids, reads=()),
     Check(
         find=_channels_without_models,

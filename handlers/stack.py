@@ -280,11 +280,15 @@ class ChannelPolicy(_Value):
 
 
 class Budgets(_Value):
-    """Limits in USD; None is no limit."""
+    """Limits in USD; None is no limit.
+
+    `may_raise`: who may let a thread go over a limit once; None stands for the reviewers.
+    """
 
     run_usd: Number | None = Field(default=None, ge=0, allow_inf_nan=False)
     thread_usd: Number | None = Field(default=None, ge=0, allow_inf_nan=False)
     day_usd: Number | None = Field(default=None, ge=0, allow_inf_nan=False)
+    may_raise: tuple[str, ...] | None = None
 
 
 class Pipeline(_Value):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from handlers import messages
 from handlers.asking import nearest
+from handlers.budget import day_of, standing
 from handlers.case import load_case
 from handlers.context import Manifest, details
 from handlers.errors import Refusal
@@ -19,7 +20,7 @@ from handlers.request import Surroundings, forget_url, look_around, owed
 from handlers.stack import Stack
 from handlers.words import Body, Line, bold, line
 from storage.database import Database, Saved
-from storage.records import Answer, Kind, Run
+from storage.records import Answer, Kind, Run, Work
 
 _NOT_HERE = f"There is no work of mine in this thread yet. Try `{messages.BOT} draft …`."
 
@@ -32,10 +33,16 @@ async def somebody_wants_status(request: Request, *, storage: Database, stack: S
             raise Refusal(_NOT_HERE)
         waiting = await _reviews(saved, around.work.id, stack, now())
         runs = [(run, _seconds(run, now())) for run in around.runs]
-        spent = sum(run.cost_usd or 0 for run in around.runs)
+        spent = await _money(saved, around.work, stack, now())
         if await saved.inbox.handled(request.key, at=now(), outcome="status", body=forget_url(request)):
             body = messages.status(runs, waiting, spent, walk=_walk(around))
             await saved.outbox.plan(owed(around.work, None, Kind.NOTICE, _slot("status", request), body, now=now))
+
+
+async def _money(saved: Saved, work: Work, stack: Stack, now: datetime) -> str:
+    of = {"team": work.team, "day": day_of(now)}
+    costs, sums = await saved.spendings.costs(work.id, **of), await saved.spendings.sums("", work.id, **of)
+    return standing(costs, sums, stack.budgets, await saved.spendings.raised(work.id))
 
 
 def _walk(around: Surroundings) -> Line | None:

@@ -28,6 +28,7 @@ from storage.paces import Paces
 from storage.records import Run
 from storage.reviews import Reviews
 from storage.runs import Runs
+from storage.spendings import Spendings
 from storage.trouble import Follow, Watch
 from storage.usage import Usage
 from storage.walks import Walks
@@ -97,6 +98,7 @@ class Saved:
         self.ledger = Ledger(connection)
         self.marks = Marks(connection)
         self.paces = Paces(connection)
+        self.spendings = Spendings(connection)
         self.cooldowns = Cooldowns(connection)
         self.usage = Usage(connection)
 

@@ -9,11 +9,12 @@ from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import Kind, Verdict, VerdictKind
+from storage.records import Kind, Raised, Verdict, VerdictKind
 from storage.rows import record
 
 _answers, _ledger, _verdicts = tables.answers, tables.ledger, tables.verdicts
 _runs, _contexts, _outbox = tables.runs, tables.contexts, tables.outbox
+_raises = tables.raises
 _ENTRY = tuple(_ledger.c[name].label(f"entry_{name}") for name in ("seq", "who", "what", "answer_id", "body"))
 
 
@@ -79,6 +80,22 @@ class Evidence:
         found = select(_verdicts, *_ENTRY).outerjoin_from(_verdicts, _ledger, _ledger.c.seq == _verdicts.c.ledger_seq)
         async for row in await self._connection.stream(found.order_by(_verdicts.c.seq)):
             yield record(Verdict, row, kind=VerdictKind(row.kind)), row if row.entry_seq is not None else None
+
+    async def raises(self) -> AsyncIterator[tuple[Raised, Any | None]]:
+        """Every raise of a limit, and its entry's number, who, what, answer and body; None where there is none."""
+        found = select(_raises, *_ENTRY).outerjoin_from(_raises, _ledger, _ledger.c.seq == _raises.c.ledger_seq)
+        async for row in await self._connection.stream(found.order_by(_raises.c.ledger_seq)):
+            yield record(Raised, row), row if row.entry_seq is not None else None
+
+    async def entries_without_raise(self, what: str) -> AsyncIterator[tuple[int, str]]:
+        """Number and who of such entries that no raise names as its own."""
+        lost = (
+            select(_ledger.c.seq, _ledger.c.who)
+            .outerjoin_from(_ledger, _raises, _raises.c.ledger_seq == _ledger.c.seq)
+            .where(_ledger.c.what == what, _raises.c.work_id.is_(None))
+        )
+        async for row in await self._connection.stream(lost.order_by(_ledger.c.seq)):
+            yield row.seq, row.who
 
     async def entries_without_verdict(self, kinds: Sequence[str]) -> AsyncIterator[tuple[int, str, str]]:
         """Number, who and what of entries of these kinds that no verdict names as its own."""

@@ -330,6 +330,70 @@ class Handing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Spending:
+    """What one attempt at a model may cost, set aside before it begins. Money is in billionths of a US dollar.
+
+    Attributes:
+        day: UTC's, such as "2026-11-03".
+        spent: what it came to; None while it is under way, and for ever where nobody learnt it.
+        over_day: it counts against what somebody raised, not against the day's limit.
+    """
+
+    team: str
+    day: str
+    work_id: str
+    run_id: str
+    epoch: int
+    attempt: int
+    stage: str
+    model: str
+    reserved: int
+    at: datetime
+    spent: int | None = None
+    estimated: bool = False
+    over_day: bool = False
+    seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sums:
+    """What counts against each limit: what was spent, else what is set aside; in billionths of a US dollar.
+
+    Attributes:
+        day: without what counts against a raise.
+        over_day: what this work spent over the day's limit, on any day.
+    """
+
+    run: int = 0
+    work: int = 0
+    day: int = 0
+    over_day: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Costs:
+    """What was spent so far, in billionths of a US dollar; `under_way` is set aside for runs that are not over."""
+
+    work: int = 0
+    stage: int = 0
+    day: int = 0
+    under_way: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Raised:
+    """Somebody let a work spend more than a limit, once; `amount` is in billionths of a US dollar."""
+
+    work_id: str
+    run_id: str
+    which: str
+    amount: int
+    who: str
+    at: datetime
+    ledger_seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One line of the ledger, before it is chained."""
 

@@ -310,6 +310,53 @@ Index("ix_handings_open", handings.c.due_at, sqlite_where=_TO_BE_HANDED, postgre
 Index("ix_handings_work", handings.c.work_id, handings.c.seq)
 Index("ix_handings_answer", handings.c.answer_id, handings.c.seq)
 
+spendings = Table(
+    "spendings",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("team", String(40), nullable=False),
+    Column("day", String(10), nullable=False),  # UTC's, such as 2026-11-03
+    Column("work_id", String(20), ForeignKey("works.id"), nullable=False),
+    Column("run_id", String(20), ForeignKey("runs.id"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("stage", String(20), nullable=False),
+    Column("model", String(100), nullable=False),
+    Column(
+        "reserved", BigInteger, nullable=False
+    ),  # money is in whole billionths of a US dollar, so that sums are exact
+    Column("spent", BigInteger),  # None: the attempt is under way, or nobody knows what became of it
+    Column("estimated", Boolean, nullable=False, default=False),
+    Column("over_day", Boolean, nullable=False, default=False),  # counts against what was raised, not against the day
+    Column("at", Moment, nullable=False),
+    UniqueConstraint("run_id", "epoch", "attempt"),
+)
+Index("ix_spendings_work", spendings.c.work_id)
+# With what is summed, so that the sum of a day is read from it alone.
+Index(
+    "ix_spendings_day", spendings.c.team, spendings.c.day, spendings.c.over_day, spendings.c.spent, spendings.c.reserved
+)
+_UNSETTLED = spendings.c.spent.is_(None)
+Index(
+    "ix_spendings_open",
+    spendings.c.team,
+    spendings.c.day,
+    sqlite_where=_UNSETTLED,
+    postgresql_where=_UNSETTLED,
+)
+
+raises = Table(
+    "raises",
+    metadata,
+    Column("work_id", String(20), ForeignKey("works.id"), primary_key=True),  # once for each work
+    Column("run_id", String(20), ForeignKey("runs.id"), nullable=False),  # which was refused
+    Column("which", String(10), nullable=False),  # run, thread, day
+    Column("amount", BigInteger, nullable=False),
+    Column("who", String(40), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("ledger_seq", BigInteger, nullable=False),
+)
+
 ledger = Table(
     "ledger",
     metadata,

@@ -32,7 +32,7 @@ from bot.models.waiting import pause
 from bot.models.wire import Wire
 from handlers.errors import ModelFailed
 from handlers.permission import barred_now
-from handlers.ports import Assignment, ModelAnswer, Prompt, Seats, Sleep
+from handlers.ports import Assignment, Before, ModelAnswer, Prompt, Seats, Sleep, Unanswered
 from handlers.stack import Stack
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class AssignedModels:
         # What an endpoint turned out not to know, so that the next request spares it.
         self._without: dict[tuple[str, str], frozenset[OptionalField]] = {}
 
-    async def ask(self, assignment: Assignment, prompt: Prompt) -> ModelAnswer:
+    async def ask(self, assignment: Assignment, prompt: Prompt, *, before: Before) -> ModelAnswer:
         """The model's whole answer. Raises ModelFailed; cancelling the task aborts the call."""
         try:
             secret = self._secret(assignment)
@@ -88,28 +88,41 @@ class AssignedModels:
         except AttemptFailed as failed:
             raise ModelFailed(sentence(assignment.key, failed, asked=0, said=""), code=failed.code) from None
         async with self._seats.within(assignment):
-            return await self._attempts(assignment, prompt, url, secret)
+            return await self._attempts(assignment, prompt, url, secret, before)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._clients.aclose()
 
     async def _attempts(
-        self, assignment: Assignment, prompt: Prompt, url: httpx.URL, secret: SecretStr | None
+        self, assignment: Assignment, prompt: Prompt, url: httpx.URL, secret: SecretStr | None, before: Before
     ) -> ModelAnswer:
         now = asyncio.get_running_loop().time
         ends = now() + _WHOLE_ASK * assignment.timeout_seconds
         model = (assignment.model.base_url, assignment.model.id)
         without = self._without.get(model, frozenset())
         asked = faults = 0
+        last: AttemptFailed | None = None
         while True:
-            self._may_be_asked(assignment, asked)
+            waits = now()
+            try:
+                settle = await before()
+            except ModelFailed as kept_off:
+                raise _after(last, kept_off, assignment.key, asked=asked, secret=secret) from None
+            ends += now() - waits  # that was no time of the model's
+            try:
+                self._may_be_asked(assignment, asked)
+            except ModelFailed:
+                await settle(Unanswered.FREE)
+                raise
             asked += 1
             exchange = self._exchange(assignment, prompt, url, secret, without, left=ends - now())
             try:
                 with self._clients.to(origin_of(url)) as client:
                     answer = await self._attempt(assignment, exchange, client)
             except AttemptFailed as failed:
+                last = failed
+                await settle(Unanswered.FREE if failed.is_free else Unanswered.MAYBE_BILLED)
                 if failed.without is not None and failed.without not in without:
                     # Asked again without it, once a field; that is a correction and no retry.
                     without |= {failed.without}
@@ -123,6 +136,7 @@ class AssignedModels:
                     "model is asked again", model=assignment.key, code=failed.code, asked=asked, wait=round(wait, 2)
                 )
             else:
+                await settle(answer)
                 self._without[model] = without
                 return replace(answer, attempts=asked)
             await self._sleep(wait)
@@ -193,6 +207,16 @@ def _address(assignment: Assignment) -> httpx.URL:
     if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
         raise AttemptFailed(Code.BAD_ADDRESS, "cannot be asked: its base_url is no plain http or https address")
     return url
+
+
+def _after(
+    last: AttemptFailed | None, kept_off: ModelFailed, key: str, *, asked: int, secret: SecretStr | None
+) -> ModelFailed:
+    """Why a model was not asked again, with what came of it before."""
+    if last is None:
+        return kept_off
+    before = _model_failed(key, last, asked=asked, secret=secret)
+    return ModelFailed(f"{before.sentence} {kept_off.sentence}", code=kept_off.code)
 
 
 def _model_failed(key: str, failed: AttemptFailed, *, asked: int, secret: SecretStr | None) -> ModelFailed:

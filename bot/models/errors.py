@@ -59,6 +59,9 @@ class OptionalField(StrEnum):
     MAX_TOKENS = "max_tokens"  # called max_completion_tokens by some
 
 
+_UNREACHED = frozenset({Code.NO_KEY, Code.BAD_ADDRESS, Code.UNREACHABLE, Code.TLS})
+
+
 class AttemptFailed(Exception):  # noqa: N818  reads as a fact
     """One attempt gave no usable answer.
 
@@ -69,6 +72,7 @@ class AttemptFailed(Exception):  # noqa: N818  reads as a fact
         retry_after: seconds the endpoint asked us to wait, if it said so sensibly.
         said: the endpoint's own words, unread and untrusted.
         without: the optional field the endpoint stumbled over.
+        is_free: nothing of it can be billed: the endpoint was not reached, or said that it did nothing.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class AttemptFailed(Exception):  # noqa: N818  reads as a fact
         self.retry_after = retry_after
         self.said = said
         self.without = without
+        self.is_free = code in _UNREACHED
 
 
 def sentence(key: str, failed: AttemptFailed, *, asked: int, said: str) -> str:

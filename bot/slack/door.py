@@ -34,6 +34,7 @@ BUTTONS = {
     "fresh": Asked(verb=Verb.FRESH),
     "context": Asked(verb=Verb.CONTEXT),
     "download": Asked(verb=Verb.DOWNLOAD),
+    "raise": Asked(verb=Verb.RAISE),
 }
 CRITIQUE_SHORTCUT = "critique_message"
 CRITIQUE_MODAL = "critique_modal"

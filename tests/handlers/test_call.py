@@ -13,12 +13,13 @@ import pytest
 from handlers.call import PATIENCE, Question, ask_in_order
 from handlers.context import Context, Manifest
 from handlers.errors import ModelFailed
+from handlers.purse import Purse
 from handlers.result import Answered
 from handlers.routing import Route, route
 from handlers.stack import Stack, StageName
-from storage.records import Cooldown, Lane, Run, RunState
+from storage.records import Cooldown, Lane, Run, RunState, Work
 from tests.fakes import FakeModels, a_model
-from tests.handlers.house import LAUNCH, House
+from tests.handlers.house import LAUNCH, TEAM, House
 
 BUSY = ModelFailed("hare answered HTTP 503, tried 3 times.", code="http_503", retryable=True)
 NO_KEY = ModelFailed("hare answered HTTP 401, tried once.", code="http_401")
@@ -60,6 +61,7 @@ class Desk:
         return await ask_in_order(
             Question(run=run, channel=LAUNCH, decided=decided, context=context, stack=self.stack),
             models=self.models,
+            purse=Purse(run, a_work(self.house.now), self.stack, storage=self.house.storage, now=self.house.now),
             storage=self.house.storage,
             now=self.house.now,
             waits=self.waits.append,
@@ -90,6 +92,10 @@ class Desk:
     async def cooling(self) -> dict[str, Cooldown]:
         async with self.house.storage.reading() as saved:
             return await saved.cooldowns.all()
+
+
+def a_work(now: Callable[[], Any]) -> Work:
+    return Work(id="w1", team=TEAM, channel=LAUNCH, brief="Of cranes", opened_by="U0ANN", opened_at=now())
 
 
 def a_run(now: Callable[[], Any]) -> Run:

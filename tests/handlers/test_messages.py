@@ -223,8 +223,8 @@ def test_verdicts() -> None:
 def test_status_and_help() -> None:
     runs = [(replace(RUN, state=RunState.ANSWERED, model="kimi-k2"), 6.2), (replace(RUN, stage="critique"), 75.0)]
     said = [
-        messages.status(runs, ["final 1 · text 8c1f04be · awaiting"], 0.05),
-        messages.status([], [], None),
+        messages.status(runs, ["final 1 · text 8c1f04be · awaiting"], "thread so far about $0.05"),
+        messages.status([], [], ""),
         messages.help_text(""),
         messages.help_text("cs-"),
     ]
@@ -270,7 +270,7 @@ def test_what_is_said_of_our_own_faults() -> None:
 
 def test_a_long_thread_shows_its_newest_runs() -> None:
     many = [(replace(RUN, stage="scout" if number < 8 else "draft"), 1.0) for number in range(20)]
-    assert words_of(messages.status(many, [], None)).count("draft") == 12
+    assert words_of(messages.status(many, [], "")).count("draft") == 12
 
 
 def test_parts_and_notes_are_labelled_and_the_last_part_carries_the_buttons() -> None:

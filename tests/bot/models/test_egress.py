@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpcore
 import httpx
@@ -32,6 +33,7 @@ from handlers.call import Question, ask_in_order
 from handlers.context import Context
 from handlers.errors import ModelFailed
 from handlers.ports import Assignment
+from handlers.purse import Purse
 from handlers.result import Answered
 from handlers.routing import NoRoute, Route, route
 from handlers.run import prepare, run_stage
@@ -39,7 +41,7 @@ from handlers.stack import Model, Stack, StageName
 from storage.records import Cooldown, Lane, Run, RunState, Work
 from tests.bot.models.conftest import PROMPT, Asking
 from tests.bot.models.recorder import Played, Recorder, answering, response
-from tests.fakes import FakeClock, fake_cut
+from tests.fakes import FakeClock, at_no_cost, fake_cut
 from tests.handlers.house import House, open_house
 
 # --- the world of the combinations --------------------------------------------------------------------------------
@@ -259,7 +261,9 @@ class Forgetful:
 async def asked(decided: Route, context: Context, stack: Stack, models: AssignedModels) -> Answered | ModelFailed:
     try:
         question = Question(run=RUN, channel=HERE, decided=decided, context=context, stack=stack)
-        return await ask_in_order(question, models=models, storage=Forgetful(), now=lambda: NOON)  # type: ignore[arg-type]  # all it is asked for
+        storage: Any = Forgetful()  # all it is asked for
+        purse = Purse(RUN, WORK, stack, storage=storage, now=lambda: NOON)
+        return await ask_in_order(question, models=models, purse=purse, storage=storage, now=lambda: NOON)
     except ModelFailed as failed:
         return failed
 
@@ -381,7 +385,7 @@ async def test_a_barred_model_is_not_asked_and_the_sentence_names_the_rule(
     tap: Wiretap, assignment: Assignment, why: str
 ) -> None:
     with pytest.raises(ModelFailed) as failed:
-        await tap.models.ask(assignment, PROMPT)
+        await tap.models.ask(assignment, PROMPT, before=at_no_cost)
     assert (failed.value.code, failed.value.sentence) == ("barred", f"gamma was not asked: {why}.")
     assert failed.value.retryable is False
     assert tap.network.reached == []
@@ -391,7 +395,7 @@ async def test_a_model_that_is_barred_between_two_attempts_is_not_asked_again(ta
     tap.network.played = response(503)
     tap.network.on_answer = lambda: setattr(tap, "stack", stack_of(Rules(allowed=("eu",)), CHAINS[0]))
     with pytest.raises(ModelFailed) as failed:
-        await tap.models.ask(gamma(channel=HERE, stage="draft"), PROMPT)
+        await tap.models.ask(gamma(channel=HERE, stage="draft"), PROMPT, before=at_no_cost)
     assert failed.value.sentence == ("gamma was not asked again: gamma is operated in cn and this channel allows eu.")
     assert len(tap.network.reached) == 1
 
