@@ -202,7 +202,7 @@ PLANTED: list[tuple[dict[str, Any], str, tuple[str | int, ...], str]] = [
     ({"budgets": {"day_usd": 0.001}}, "W423", ("budgets", "day_usd"), "would never run"),
     (
         {
-            "models": {"hare": HARE, "owl": {**OWL, "base_url": "http://[::1]:8080/v1"}},
+            "models": {"hare": HARE, "owl": {**OWL, "base_url": "http://[::1]:8080/v1", "price": None}},
             "budgets": {"thread_usd": 0.001},
         },
         "W423",
