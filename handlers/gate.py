@@ -59,7 +59,7 @@ class Gate:
             if fresh is None or len(fresh.verdicts) != len(case.verdicts):
                 return False
             if judgement is Judgement.COUNTS:
-                judgement = judge(replace(seen, state=fresh.state(self.stack.review, self.now())))
+                judgement = judge(replace(seen, state=fresh.state(self.stack.review, self.word.at)))
             fault = checked.posted.fault
             outcome = fault if judgement is Judgement.COUNTS and fault else judgement
             if not await saved.inbox.handled(self.word.key, at=self.now(), outcome=outcome):
@@ -95,7 +95,7 @@ class Gate:
 
     async def _situation(self, kind: VerdictKind, case: Case) -> Situation:
         """What the judge looks at. What somebody pressed is seen by nobody, so it is told to them a second time."""
-        word, at = self.word, self.now()
+        word, at = self.word, self.word.at  # in time is what was said in time, however late it is told
         seen = await situation(
             word.person, case, case.state(self.stack.review, at), at, slack=self.slack, stack=self.stack
         )
@@ -134,7 +134,13 @@ class Gate:
             "quorum": rules.quorum,
             "named": seen.named,
             "in_group": seen.in_group,
+            "groups": list(seen.groups),
+            "guest": seen.person.is_guest,
+            "external": seen.person.is_external,
+            "looked_up_at": self.now().isoformat(),
             "solo": seen.wrote_it and rules.solo,
+            "rules": self.stack.digest,
+            "made_by": case.made_by,
         }
         return _verdict(self.word, kind, case, evidence)
 

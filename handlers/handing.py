@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from handlers import handed_on
-from handlers.case import Case, entry_about, load_case
+from handlers.case import Case, entry_about, has_words_to_be_judged, load_case
 from handlers.handed_on import WAITS, Outcome, Reply, outcome_of
-from handlers.incoming import line_of
 from handlers.judge import ReviewState
 from handlers.ports import Clock
 from handlers.request import owed
@@ -115,18 +114,12 @@ async def _begin(handing: Handing, saved: Saved, stack: Stack, *, now: Clock) ->
         if case.state(stack.review, at) is not ReviewState.APPROVED:
             await saved.handings.withdraw(handing.id, at=at)
             return None
-        if handing.attempts == 0 and await _somebody_has_a_word(case, saved):
+        if handing.attempts == 0 and await has_words_to_be_judged(case, saved):  # they may take the approval away
             await saved.handings.put_off(handing.id, due_at=at + _A_MOMENT)
             return None
     payload = handing.payload or handed_on.granted(handing, case)
     number = await saved.handings.claim(handing, payload=payload, at=at, until=at + LEASE)
     return Attempt(id=handing.id, event=handing.event, payload=payload, number=number)
-
-
-async def _somebody_has_a_word(case: Case, saved: Saved) -> bool:
-    """Whether a reaction on the text or its card has come in and was not judged yet: it may take the approval away."""
-    posted = await saved.outbox.of_answer(case.answer.id)
-    return await saved.inbox.waits_in([line_of(one.channel, one.ts) for one in posted if one.ts])
 
 
 async def settle(attempt: Attempt, reply: Reply, *, to: str, storage: Database, now: Clock) -> Outcome:

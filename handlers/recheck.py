@@ -33,12 +33,14 @@ async def situation(
     """
     reviewers = may_decide(case, stack)
     named = person in reviewers
-    groups = [] if named else [reviewer for reviewer in reviewers if reviewer.startswith("S")]
+    asked = [] if named else [reviewer for reviewer in reviewers if reviewer.startswith("S")]
+    groups = tuple([group for group in asked if person in await slack.members_of(group)])
     return Situation(
         state=state,
         person=await slack.person(person),
         named=named,
-        in_group=any([person in await slack.members_of(group) for group in groups]),
+        in_group=bool(groups),
+        groups=groups,
         wrote_it=person in case.review.authors,
         solo=stack.review.solo,
         late=case.is_late(now),

@@ -281,6 +281,9 @@ class House:
         async with self.storage.reading() as saved:
             return await saved.answers.of_work(work_id)
 
+    async def run_of(self, text: Answer) -> Run:
+        return next(run for run in await self.runs(text.work_id) if run.id == text.run_id)
+
     async def answer_of(self, run: Run) -> Answer:
         return next(answer for answer in await self.answers(run.work_id) if answer.run_id == run.id)
 
@@ -328,6 +331,7 @@ class House:
     def rules(self, **review: Any) -> None:
         """The operator changes the review rules."""
         self.stack = self.stack.model_copy(update={"review": self.stack.review.model_copy(update=review)})
+        self.stack.__dict__.pop("digest", None)  # of what it was copied from
 
     def later(self, **for_: float) -> datetime:
         return self.now() + timedelta(**for_)

@@ -221,7 +221,13 @@ async def test_the_entry_of_a_verdict_tells_what_was_seen(house: House, text: An
         "quorum": 1,
         "named": True,
         "in_group": False,
+        "groups": [],
+        "guest": False,
+        "external": False,
+        "looked_up_at": given.at.isoformat(),
         "solo": False,
+        "rules": house.stack.digest,
+        "made_by": {"model": "careful", "served": "careful-1", "stack": house.stack.digest},
         "parts": [{"ts": place, "sha256": part.digest}],
     }
     assert taken.evidence == {"message": place, "event": taken.request_key}
