@@ -173,7 +173,7 @@ class Countersign(Parts):
         self._beside("stack", self.live.watch())
         self._beside("clock", self.now.watch())
         if self.role is not Role.INTAKE:
-            self._work()
+            self._work(tools)
 
     async def _courier(self) -> Embedded | Distributed:
         if self.storage.is_sqlite:
@@ -193,7 +193,7 @@ class Countersign(Parts):
         self.storage.carry = courier.carry
         return courier
 
-    def _work(self) -> None:
+    def _work(self, tools: Tools) -> None:
         """Attend to what is to be done: found in the tables by three loops, or brought by the courier."""
         match self.courier:
             case Embedded() as courier:
@@ -224,6 +224,7 @@ class Countersign(Parts):
 
         self.webhook = Webhook(
             storage=self.storage,
+            slack=tools.slack,
             stack=lambda: self.live.stack,
             environment=self._environment,
             now=self.now,

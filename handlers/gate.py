@@ -7,12 +7,12 @@ from typing import Any
 
 from handlers.case import Case, load_case
 from handlers.incoming import Click, Word, words_in
-from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, pressed, word_of, words_standing
+from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, pressed, word_of
 from handlers.ports import Clock, Slack
-from handlers.recheck import Posted, lapsed, read_back, situation
+from handlers.recheck import Posted, lapsed, lapses, read_back, situation
 from handlers.stack import Stack
 from handlers.told import tell_if_nothing_shows, tell_of_another_text, tell_what_was_taken_for, tell_why
-from handlers.verdicts import LAPSED, remember
+from handlers.verdicts import remember
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Verdict, VerdictKind
@@ -60,7 +60,7 @@ class Gate:
                 return False
             if judgement is Judgement.COUNTS:
                 judgement = judge(replace(seen, state=fresh.state(self.stack.review, self.word.at)))
-            fault = checked.posted.fault
+            fault = checked.posted.told
             outcome = fault if judgement is Judgement.COUNTS and fault else judgement
             if not await saved.inbox.handled(self.word.key, at=self.now(), outcome=outcome):
                 return True
@@ -119,7 +119,7 @@ class Gate:
             return _Checked()
         posted = await read_back(case, storage=self.storage, slack=self.slack, now=self.now)
         if posted.fault:  # nobody's approval is of what stands there now
-            gone = {} if approves else dict.fromkeys(approvers(after.said), posted.fault)
+            gone = {} if approves else dict.fromkeys(approvers(after.said), str(posted.told))
             return _Checked(posted=posted, gone=gone)
         if becomes is not ReviewState.APPROVED:
             return _Checked(posted=posted)
@@ -160,21 +160,7 @@ class Gate:
         return taken
 
     def _lapses(self, checked: _Checked, case: Case) -> list[Verdict]:
-        """Approvals that do not count any more are taken away for their givers, who may give them again.
-
-        At their own time: with the approval that brought this to light, the quorum was not reached for a moment.
-        """
-        return [
-            replace(
-                verdict,
-                kind=VerdictKind.WITHDRAW,
-                via=LAPSED,
-                request_key=f"lapsed/{verdict.seq}/{self.word.key}"[:200],
-                evidence={"message": verdict.evidence.get("message"), "why": checked.gone[verdict.person]},
-            )
-            for verdict in words_standing(case.said)
-            if verdict.person in checked.gone
-        ]
+        return lapses(case, checked.gone, self.word.key)
 
 
 def _verdict(word: Word, kind: VerdictKind, case: Case, more: dict[str, Any]) -> Verdict:

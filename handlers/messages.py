@@ -371,8 +371,8 @@ def expired(answer: Answer, seconds: float) -> Body:
     return verdict(answer, "expired", f"{told}approved. `{BOT} final` makes a new version to approve.")
 
 
-def lapsed(who: Sequence[str], why: str) -> Body:
+def lapsed(who: Sequence[str], why: str) -> Line:
     """An approval that stopped counting, found when it was looked at again."""
     approvals = "The approval by " if len(who) == 1 else "The approvals by "
     told = f" do{'es' * (len(who) == 1)} not count any more. {why}"
-    return plain(line(approvals, *people(who, between=" and "), told), fallback="An approval does not count any more")
+    return line(approvals, *people(who, between=" and "), told)

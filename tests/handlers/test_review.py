@@ -12,10 +12,10 @@ import pytest
 from handlers.incoming import Reaction, Wish
 from handlers.judge import Judgement
 from handlers.ports import LookupFailed
+from handlers.recheck import LAPSED
 from handlers.repair import OVERTAKEN, SEEN_BEFORE
 from handlers.review import NotYet, meaning
 from handlers.stack import ReviewRules
-from handlers.verdicts import LAPSED
 from handlers.waiting import look_at_what_waits
 from storage.ledger import first_fault
 from storage.records import Answer, Kind, VerdictKind
