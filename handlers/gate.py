@@ -7,8 +7,9 @@ from typing import Any
 
 from handlers.case import Case, load_case
 from handlers.incoming import Click, Word, words_in
-from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, pressed, word_of
+from handlers.judge import OPEN, Judgement, ReviewState, Situation, approvers, judge, pressed, word_of
 from handlers.ports import Clock, Slack
+from handlers.posted_again import post_again, told_to_approver
 from handlers.recheck import Posted, lapsed, lapses, read_back, situation
 from handlers.stack import Stack
 from handlers.told import tell_if_nothing_shows, tell_of_another_text, tell_what_was_taken_for, tell_why
@@ -60,7 +61,7 @@ class Gate:
                 return False
             if judgement is Judgement.COUNTS:
                 judgement = judge(replace(seen, state=fresh.state(self.stack.review, self.word.at)))
-            fault = checked.posted.told
+            fault, posted = checked.posted.told, checked.posted
             outcome = fault if judgement is Judgement.COUNTS and fault else judgement
             if not await saved.inbox.handled(self.word.key, at=self.now(), outcome=outcome):
                 return True
@@ -68,10 +69,17 @@ class Gate:
                 gone = [*await self._already_taken_away(given, fresh, saved), *self._lapses(checked, fresh)]
                 await self._remember([_bound(given, checked), *gone], fresh, saved)
             else:
+                if outcome == fault and posted.is_kept and fresh.state(self.stack.review, self.now()) in OPEN:
+                    fault = await self._post_again(str(posted.fault), fresh, saved)
                 await tell_why(self.word, judgement, fault, fresh, saved, self.stack, now=self.now)
             crashpoint("cp22")
         crashpoint("cp24")
         return True
+
+    async def _post_again(self, fault: str, case: Case, saved: Saved) -> str:
+        """A reviewer would approve what does not stand there: they get it as a new version. Returns what they hear."""
+        text = await post_again(case, fault, self.word.person, saved, self.stack, now=self.now)
+        return told_to_approver(fault, text)
 
     async def take_away(self, case: Case) -> bool:
         """A word was taken back, and with it its verdict. False when the case is not what it was any more."""

@@ -32,6 +32,7 @@ class Entrance(StrEnum):
     BUTTON = "button"
     SHORTCUT = "shortcut"
     SEND_BACK = "send_back"
+    POSTED_AGAIN = "posted_again"  # nobody asked a model: the same text in new messages
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

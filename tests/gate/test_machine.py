@@ -108,6 +108,15 @@ class Gate(RuleBasedStateMachine):
         spots = {kind: at_once(self.house.message_of(answer, kind)) for kind in (Kind.ANSWER, Kind.REVIEW)}
         self.texts.append(Text(answer=answer, spots=spots))
 
+    def _is_posted_again(self, text: Text) -> None:
+        """Who would have approved what does not stand as it was posted gets the same text as a new version."""
+        for answer in at_once(self.house.answers(text.answer.work_id)):
+            if answer.id not in {one.answer.id for one in self.texts}:
+                assert not text.intact, "a text was posted again although it stands as it was posted"
+                assert answer.sha256 == text.answer.sha256, "P7: another text was posted again"
+                at_once(self.house.posts())
+                self._takes_in(answer)
+
     # what people do
 
     @rule(
@@ -273,6 +282,7 @@ class Gate(RuleBasedStateMachine):
             self.delivered.append(told)
         else:
             self.pending.insert(0, told)
+        self._is_posted_again(text)
         committed = raised is None or (raised == "Died" and dies_at == "cp24")
         assert committed or not new, "something is remembered of what was not handled"
         for row in new:

@@ -35,10 +35,12 @@ def test_one_sign_changed_in_any_posted_part_is_refused_a_thousand_times_of_a_th
         other = dice.choice([sign for sign in string.printable if sign != posted[at]])
         house.slack.tampers(part.channel, str(part.ts), digest=digest(posted[:at] + other + posted[at + 1 :]))
         at_once(house.reacts(RAE, text, to=dice.choice([Kind.ANSWER, Kind.REVIEW])))
-        assert at_once(house.state(text)) == "awaiting", (number, part.slot, at, other)
+        assert at_once(house.state(text)) == "superseded", (number, part.slot, at, other)
         assert at_once(house.verdicts(text)) == [], (number, part.slot, at, other)
         [told] = at_once(house.told(RAE, text.work_id))
-        assert "does not stand in the thread as it was posted" in told
+        assert "does not stand in the thread as it was posted, so your approval does not count" in told
+        again = at_once(house.answers(text.work_id))[-1]
+        assert (again.sha256, at_once(house.state(again))) == (text.sha256, "awaiting"), number
 
 
 def test_a_text_that_nobody_touched_is_approved() -> None:

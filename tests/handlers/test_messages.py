@@ -203,7 +203,7 @@ def test_verdicts() -> None:
         messages.took_back(TEXT, "withdrawn", RAE, "the approval", waits=True),
         messages.took_back(TEXT, "expired", RAE, "the approval", waits=False),
         messages.took_back(TEXT, "awaiting", SAM, "the send-back", waits=True),
-        messages.lapsed([RAE, SAM], "No longer among the reviewers."),
+        messages.plain(messages.lapsed([RAE, SAM], "No longer among the reviewers.")),
     ]
     assert [words_of(one) for one in said] == snapshot(
         [

@@ -231,11 +231,15 @@ async def test_a_text_that_does_not_stand_as_posted_is_not_approved(
     else:
         house.slack.tampers(LAUNCH, part.ts, **changes)
     await house.reacts(RAE, text, to=Kind.REVIEW)
-    assert await house.state(text) == "awaiting"
+    assert await house.state(text) == "superseded"
     [told] = await house.told(RAE, text.work_id)
     assert says in told
-    assert "final` makes a new version" in told
-    await house.reacts(SAM, text, CROSS)  # sending it back needs no comparison
+    assert "It is posted again as final 2" in told
+
+
+async def test_sending_a_text_back_needs_no_comparison(house: House, text: Answer) -> None:
+    house.slack.tampers(LAUNCH, str((await house.message_of(text)).ts), edited=True)
+    await house.reacts(SAM, text, CROSS)
     assert await house.state(text) == "changes_requested"
 
 
@@ -262,7 +266,8 @@ async def test_every_part_is_compared(house: House) -> None:
     assert parts[1].ts is not None
     house.slack.tampers(LAUNCH, parts[1].ts, edited=True)
     await house.delivers(house.reaction(RAE, CHECK, parts[0]))
-    assert await house.state(text) == "awaiting"
+    assert await house.state(text) == "superseded"
+    assert await house.verdicts(text) == []
 
 
 async def test_a_part_still_on_its_way_is_not_yet(house: House) -> None:
