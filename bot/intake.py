@@ -17,9 +17,10 @@ from bot.logs import about
 from bot.metrics import Handled, Metrics
 from handlers import messages
 from handlers.cancel import somebody_cancels
+from handlers.deletion import somebody_deleted
 from handlers.download import somebody_downloads
 from handlers.errors import Refusal
-from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
+from handlers.incoming import Click, Deletion, Entrance, Reaction, Reason, Request, Verb
 from handlers.ports import Clock, LookupFailed, NewId, Slack
 from handlers.request import forget_url, owed, somebody_asked
 from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
@@ -49,7 +50,7 @@ _LONGEST_WAIT = 60.0
 _CLOCKS_DIFFER = timedelta(seconds=5)
 
 Privately = Callable[..., Awaitable[None]]
-Said = Request | Reaction | Click | Reason
+Said = Request | Reaction | Click | Reason | Deletion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +205,8 @@ def _read(letter: Letter) -> Said | None:
                 return Click.from_json(letter.body)
             case "reason":
                 return Reason.from_json(letter.body)
+            case "deletion":
+                return Deletion.from_json(letter.body)
             case unknown:
                 log.error("letter of an unknown kind", kind=unknown)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -220,6 +223,8 @@ async def _handle(said: Said, tools: Tools) -> None:
             await somebody_reacted(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Click():
             await somebody_clicked(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
+        case Deletion():
+            await somebody_deleted(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Reason():
             await somebody_said_why(
                 said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
@@ -282,7 +287,9 @@ async def _refuse(said: Said, sentence: str, tools: Tools) -> Handled:
 
 async def _work_of(said: Said, saved: Saved) -> Work | None:
     """The work in whose thread somebody asked; a slash command is always asked outside."""
-    if isinstance(said, Reaction | Click) or (isinstance(said, Request) and said.entrance is Entrance.COMMAND):
+    if isinstance(said, Reaction | Click | Deletion) or (
+        isinstance(said, Request) and said.entrance is Entrance.COMMAND
+    ):
         return None
     return await saved.works.in_thread(said.team, said.channel, said.thread_ts) if said.thread_ts else None
 

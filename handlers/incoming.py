@@ -209,6 +209,29 @@ class Click:
         return cls(**{**body, "wish": Wish(body["wish"]), "at": datetime.fromisoformat(body["at"])})
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deletion:
+    """Somebody deleted a message of ours: Slack lets its admins do so."""
+
+    key: str
+    team: str
+    channel: str
+    message_ts: str
+    at: datetime
+
+    @property
+    def line(self) -> str:
+        """In one line with the words on the message."""
+        return line_of(self.channel, self.message_ts)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Deletion:
+        return cls(**{**body, "at": datetime.fromisoformat(body["at"])})
+
+
 Word = Reaction | Click
 """Somebody's yes or no about a text, given or taken back, in whichever way."""
 

@@ -62,7 +62,13 @@ def build_app(
     counted = metrics or Metrics()
     tokenless = AsyncWebClient(base_url=client.base_url, session=client.session, retry_handlers=[])
     tokenless.proxy = None  # and with a token, Bolt would leave `authorize` aside
-    app = AsyncApp(client=tokenless, authorize=authorize, signing_secret=signing_secret or "", logger=None)
+    app = AsyncApp(
+        client=tokenless,
+        authorize=authorize,
+        signing_secret=signing_secret or "",
+        logger=None,
+        ignoring_self_events_enabled=False,  # else nobody would hear that a message of ours was deleted
+    )
 
     @app.middleware
     async def keep(req: AsyncBoltRequest, next: Callable[[], Awaitable[Any]]) -> BoltResponse | None:  # noqa: A002  Bolt's word
