@@ -70,14 +70,14 @@ async def _tell(deletion: Deletion, fault: str | None, case: Case, saved: Saved,
             await remember(lapses(case, dict.fromkeys(gone, fault), deletion.key), case, saved, stack, now=now)
         way = messages.glyph(stack.review.approve[0]) if stack.review.approve else "An approval"
         told = (
-            f"Somebody deleted a part of text {text} in this thread, so it cannot be approved as it stands. A "
-            f"reviewer's {way} on what is left has the whole text posted again; `{messages.BOT} final` makes a new version."
+            f"Somebody deleted a part of text {text} in this thread, so it cannot be approved as it is. A reviewer's "
+            f"{way} on what is left has all of it posted again; `{messages.BOT} final` makes a new version."
         )
         await _say(case, "deleted", told, saved, now=now)
     elif state is ReviewState.APPROVED:
         told = (
-            f"Somebody deleted a part of text {text} in this thread. It stays approved: it is kept as it was approved, "
-            "and Download brings it as a file."
+            f"Somebody deleted a part of text {text} in this thread. It stays approved: it is kept as it was, and "
+            "Download brings it as a file."
         )
         await _say(case, "deleted", told, saved, now=now)
 

@@ -62,8 +62,8 @@ async def test_while_a_text_waits_the_thread_hears_it_once_however_many_parts_go
     await is_deleted(house, second)
     assert await notices(house, text) == [
         (
-            f"Somebody deleted a part of text {text.sha256[:8]} in this thread, so it cannot be approved as it stands. "
-            "A reviewer's ✅ on what is left has the whole text posted again; `@Countersign final` makes a new version."
+            f"Somebody deleted a part of text {text.sha256[:8]} in this thread, so it cannot be approved as it is. "
+            "A reviewer's ✅ on what is left has all of it posted again; `@Countersign final` makes a new version."
         )
     ]
     assert await house.state(text) == "awaiting"
@@ -100,8 +100,8 @@ async def test_what_is_approved_stays_so_and_the_thread_hears_where_it_is(house:
     assert await house.state(text) == "approved"
     assert await notices(house, text) == [
         (
-            f"Somebody deleted a part of text {text.sha256[:8]} in this thread. It stays approved: it is kept as it was "
-            "approved, and Download brings it as a file."
+            f"Somebody deleted a part of text {text.sha256[:8]} in this thread. It stays approved: it is kept as it "
+            "was, and Download brings it as a file."
         )
     ]
 

@@ -298,7 +298,7 @@ async def test_a_card_or_a_text_that_an_admin_deletes_is_missed_and_said_once(tm
         assert verdicts(us, root) == ["approved"]
         await us.person("ann").deletes(text)
         await us.quiet()
-        assert us.last(root, "notice").says("It stays approved: it is kept as it was approved")
+        assert us.last(root, "notice").says("It stays approved: it is kept as it was")
         assert len(us.in_thread(root, "notice")) == before + 2
         await us.person("ann").deletes(us.last(root, "card"))
         await us.quiet()
