@@ -145,7 +145,7 @@ class Countersign(Parts):
         self._exit.push_async_callback(self.models.aclose)
         self.sources = self._sources or self._reading_room()
         who = await who_we_are(client)
-        lookup = Lookup(client=client, pace=self._pace, metrics=self.metrics)
+        lookup = Lookup(client=client, pace=self._pace, metrics=self.metrics, storage=self.storage)
         self.chat = Chat(
             client=client,
             database=self.storage,

@@ -107,8 +107,8 @@ def build_app(
 def _follow_groups(app: AsyncApp, lookup: Lookup) -> None:
     @app.event("subteam_members_changed")
     async def group_changed(event: dict[str, Any]) -> None:
-        """Who reviews is asked anew. Another process hears nothing of it: it asks every five minutes."""
-        lookup.forget_group(str(event.get("subteam_id")))
+        """Who reviews is asked anew, in every process."""
+        await lookup.forget_group(str(event.get("subteam_id")))
 
 
 def _follow_homes(app: AsyncApp, home: Home | None) -> None:
