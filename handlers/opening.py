@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from handlers import messages
 from handlers.case import card_of, entry_about, is_older_version, load_case, reviewers_of, show_state
@@ -38,10 +39,23 @@ async def open_review(run: Run, work: Work, answer: Answer, *, saved: Saved, sta
     await saved.outbox.plan(owed(work, run, Kind.REVIEW, f"{run.id}/review", card, now=now, answer=answer))
     body = {
         "sha256": answer.sha256,
-        "authors": list(review.authors),
+        **opened_as(review),
         "reviewers": list(reviewers_of(stack, work.channel)),
+        "quorum": rules.quorum,
+        "solo": rules.solo,
+        "rules": stack.digest,
     }
     await saved.ledger.append(entry_about(case, "countersign", "review_opened", at, body))
+
+
+def opened_as(review: Review) -> dict[str, Any]:
+    """What of a review never changes."""
+    return {
+        "authors": list(review.authors),
+        "asked_by": review.asked_by,
+        "opened_at": review.opened_at.isoformat(),
+        "expires_at": review.expires_at.isoformat() if review.expires_at else None,
+    }
 
 
 async def supersede_older(

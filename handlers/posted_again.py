@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from handlers import messages
 from handlers.case import Case, entry_about, load_case
-from handlers.context import digest
+from handlers.context import digest, seen_digest
 from handlers.incoming import Entrance
 from handlers.material import title
 from handlers.opening import open_review, supersede_older
@@ -15,6 +15,7 @@ from handlers.request import owed
 from handlers.stack import Stack
 from handlers.words import Body
 from storage.database import Saved
+from storage.ledger import canonical
 from storage.records import Answer, Kind, Run, RunState
 
 
@@ -30,8 +31,9 @@ async def post_again(case: Case, because: str, by: str, saved: Saved, stack: Sta
         case.answer, id=f"a{_name(case)}", run_id=run.id, number=number, about_id=case.answer.id, made_at=now(), seq=0
     )
     await saved.runs.add(run)
-    if (context := await saved.runs.context(case.run.id)) is not None:
-        await saved.runs.keep_context(replace(context, run_id=run.id))
+    context = await saved.runs.context(case.run.id)
+    assert context is not None, "a run that gave an answer saw something"
+    await saved.runs.keep_context(replace(context, run_id=run.id))
     await saved.answers.add(answer)
     told = f"{because}. The same text is posted again below as {title(answer)}: read it there and approve it there."
     await supersede_older(run, case.work, answer, saved=saved, stack=stack, now=now, told=told)
@@ -39,7 +41,18 @@ async def post_again(case: Case, because: str, by: str, saved: Saved, stack: Sta
     await open_review(run, case.work, answer, saved=saved, stack=stack, now=now)
     fresh = await load_case(answer.id, saved)
     assert fresh is not None, "its review was opened above"
-    facts = {**case.made_by, "sha256": answer.sha256, "of": case.answer.id, "because": because, "by": by}
+    facts = {
+        **case.made_by,
+        "stage": answer.stage,
+        "lane": answer.lane,
+        "sha256": answer.sha256,
+        "route": digest(canonical(run.route or {})),
+        "context": seen_digest(context.system, context.prompt, context.manifest),
+        "notes": digest(answer.notes),
+        "of": case.answer.id,
+        "because": because,
+        "by": by,
+    }
     await saved.ledger.append(entry_about(fresh, "countersign", "posted_again", now(), facts))
     return answer
 
