@@ -24,7 +24,7 @@ from handlers.incoming import Click, Deletion, Entrance, Reaction, Reason, Reque
 from handlers.ports import Clock, LookupFailed, NewId, Slack
 from handlers.request import forget_url, owed, somebody_asked
 from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
-from handlers.send_back import somebody_said_why
+from handlers.send_back import somebody_said_why, somebody_sends_back
 from handlers.stack import Stack
 from handlers.status import help_for, somebody_wants_context, somebody_wants_status
 from handlers.words import Body
@@ -242,6 +242,8 @@ async def _request(request: Request, tools: Tools) -> None:
             await somebody_wants_status(request, storage=tools.storage, stack=stack, now=tools.now)
         case Verb.CONTEXT:
             await somebody_wants_context(request, storage=tools.storage, now=tools.now)
+        case Verb.SEND_BACK:
+            await somebody_sends_back(request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Verb.DOWNLOAD:
             await somebody_downloads(request, storage=tools.storage, stack=stack, now=tools.now)
         case Verb.CANCEL:

@@ -37,6 +37,7 @@ _VERB_WORDS = {
     "stop": Verb.CANCEL,
     "help": Verb.HELP,
 }
+_SENDS_BACK = frozenset({"send", "sent"})
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do"})
 _NEARLY = 0.75  # of the letters, in their order
 _SECOND_WORDS = {StageName.FINAL: {"owner"}, StageName.CRITIQUE: {"pass", "this"}, StageName.POLISH: {"this"}}
@@ -58,6 +59,8 @@ def read_mention(text: str) -> Asked:
     if word in _VERB_WORDS:
         verb = _VERB_WORDS[word]
         return Asked(verb=verb, words="" if verb is Verb.HELP else rest)
+    if word in _SENDS_BACK and (back := _next_word(rest))[0] == "back":
+        return Asked(verb=Verb.SEND_BACK, words=back[1].lstrip(" \t:,–—-"))
     stage = _STAGE_WORDS.get(word)
     if stage is None:
         return Asked(verb=Verb.HELP, words=text.strip())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from handlers.case import Case, load_case
-from handlers.incoming import Click, Word, words_in
+from handlers.incoming import Click, Reaction, Reason, Reply, Word, words_in
 from handlers.judge import OPEN, Judgement, ReviewState, Situation, approvers, judge, pressed, word_of
 from handlers.ports import Clock, Slack
 from handlers.posted_again import post_again, told_to_approver
@@ -16,7 +17,7 @@ from handlers.told import tell_if_nothing_shows, tell_of_another_text, tell_what
 from handlers.verdicts import remember
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
-from storage.records import Verdict, VerdictKind
+from storage.records import Letter, Verdict, VerdictKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +69,7 @@ class Gate:
             if outcome is Judgement.COUNTS:
                 gone = [*await self._already_taken_away(given, fresh, saved), *self._lapses(checked, fresh)]
                 await self._remember([_bound(given, checked), *gone], fresh, saved)
+                await self._hear_the_reason(fresh, saved)
             else:
                 if outcome == fault and posted.is_kept and fresh.state(self.stack.review, self.now()) in OPEN:
                     fault = await self._post_again(str(posted.fault), fresh, saved)
@@ -116,8 +118,14 @@ class Gate:
 
     async def _remember(self, verdicts: list[Verdict], case: Case, saved: Saved) -> None:
         after = await remember(verdicts, case, saved, self.stack, now=self.now)
-        if isinstance(self.word, Click):
+        if not isinstance(self.word, Reaction):
             await tell_if_nothing_shows(self.word, case, after, saved, self.stack, now=self.now)
+
+    async def _hear_the_reason(self, case: Case, saved: Saved) -> None:
+        """Who sent the text back in words has said why, whoever else was asked."""
+        if isinstance(self.word, Reply) and self.word.words:
+            await saved.reviews.want_reason(case.answer.id, self.word.person)
+            await saved.inbox.put(_letter(self.word.reason, self.now()))
 
     async def _look_again(self, case: Case, verdict: Verdict) -> _Checked:
         """Before an approval counts: the text as it stands in the thread, and everybody else who approves it."""
@@ -169,6 +177,12 @@ class Gate:
 
     def _lapses(self, checked: _Checked, case: Case) -> list[Verdict]:
         return lapses(case, checked.gone, self.word.key)
+
+
+def _letter(reason: Reason, at: datetime) -> Letter:
+    """What was said with a send-back is read as the reason that is asked for then."""
+    line = f"{reason.team}/{reason.channel}/{reason.thread_ts}"
+    return Letter(key=reason.key, kind="reason", line=line[:200], body=reason.to_json(), received_at=at)
 
 
 def _verdict(word: Word, kind: VerdictKind, case: Case, more: dict[str, Any]) -> Verdict:

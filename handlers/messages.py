@@ -190,6 +190,7 @@ def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None)
         line(bold("Start work in a channel: "), code(f"{command} <brief>"), " (also scout, implement, final)"),
         line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
+        line("A reviewer may send a final back in words: ", code(f"{BOT} send back <reason>"), "."),
         line("Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this."),
         line("A final text counts only after a reviewer's reaction on exactly that text.", small=True),
         fallback="What you can ask Countersign for",
@@ -327,7 +328,11 @@ def approved_by(
     return replace(said, buttons=(Button(action="download", label="Download", value=answer.id),))
 
 
-def sent_back(answer: Answer, by: str) -> Body:
+def sent_back(answer: Answer, by: str, *, said_why: bool = False) -> Body:
+    """Said with the question for the reason, unless that came with it."""
+    if said_why:
+        told = f": text {short(answer.sha256)}. What they said becomes the note of the next run."
+        return verdict(answer, "changes_requested", "Sent back by ", Who(person=by), told)
     told = (
         f": text {short(answer.sha256)}. Reply here with the reason: the next final starts at once, with it as "
         f"its note; `polish: …` or `revise: …` sends it to that stage instead. Or anybody may ask with `{BOT} final …`."

@@ -71,7 +71,8 @@ def _said(verdicts: Sequence[Verdict], was: Case, case: Case, after: ReviewState
             freed = happened.person if happened.kind is VerdictKind.WITHDRAW else None
             return messages.approved_by(case.answer, given, at, head, solo=solo, freed_by=freed)
         case ReviewState.CHANGES_REQUESTED:
-            return messages.sent_back(case.answer, happened.person)
+            said_why = bool(happened.evidence.get("with_reason"))
+            return messages.sent_back(case.answer, happened.person, said_why=said_why)
         case _ if happened.via == LAPSED:
             again = " Waiting for a reviewer again." if after in OPEN else ""
             return messages.verdict(case.answer, after, *_lapsed(verdicts).spans, again)

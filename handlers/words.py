@@ -10,6 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
+def words_of(body: Body) -> str:
+    """What a message says in our own words, on one line, people by their ids."""
+    said = ("".join(_plainly(span) for span in line.spans) for line in body.lines)
+    return " / ".join(" ".join(words.split()) for words in said)
+
+
+def _plainly(span: Span) -> str:
+    return f"@{span.person}" if isinstance(span, Who) else span.text
+
+
 def storable(text: str) -> str:
     """The text without what no database takes: lone surrogates become U+FFFD, NUL its visible sign."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "␀")

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from handlers.incoming import Click, Wish, Word
+from handlers.incoming import Click, Reaction, Wish
 from handlers.ports import LookupFailed
 from handlers.review import NotYet
 from storage.crashpoints import arm
@@ -39,6 +39,7 @@ DESK, GRO = "S0DESK", "U0GRO"
 PEOPLE = (RAE, SAM, GRO, ANN, STAN)
 CHECK, CROSS = "white_check_mark", "x"
 LASTS = timedelta(days=7)
+Word = Reaction | Click
 TAKES = {Wish.APPROVE: Wish.WITHDRAW, Wish.SEND_BACK: Wish.TAKE_BACK}
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from storage import tables
 from storage.chain import Walk, walk
@@ -45,7 +46,8 @@ def a_column_is_changed(told: Chain, dice: random.Random) -> Chain:
     else:
         at = dice.randrange(len(value))
         other = value[:at] + ("a" if value[at] != "a" else "b") + value[at + 1 :]
-    return [*told[:place], replace(one, **{name: other}), *told[place + 1 :]]
+    changed: dict[str, Any] = {name: other}
+    return [*told[:place], replace(one, **changed), *told[place + 1 :]]
 
 
 def some_are_deleted(told: Chain, dice: random.Random) -> Chain:
