@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from handlers.context import digest, seen_digest
+from handlers.judge import ReviewState, state_of
 from handlers.opening import opened_as
 from storage.database import Saved
 from storage.evidence import Evidence
@@ -19,7 +20,7 @@ _GIVEN = tuple(kind.value for kind in VerdictKind)
 async def disagreements(saved: Saved) -> AsyncIterator[str]:
     """Each thing that does not fit, in a sentence. The chain itself is another matter: see `storage.chain`."""
     evidence = Evidence(saved.connection)
-    for look in (_texts, _answered, _reviews, _verdicts, _posted, _entries_without_a_verdict):
+    for look in (_texts, _answered, _reviews, _verdicts, _posted, _announced, _entries_without_a_verdict):
         async for sentence in look(evidence):
             yield sentence
 
@@ -81,6 +82,15 @@ async def _posted(evidence: Evidence) -> AsyncIterator[str]:
     async for seq, answer_id, said, parts in evidence.posted(VerdictKind.APPROVE):
         if "parts" in said and said["parts"] != [{"ts": ts, "sha256": sha256} for ts, sha256 in parts]:
             yield f"The messages of answer {answer_id} are not those that verdict {seq} approved."
+
+
+async def _announced(evidence: Evidence) -> AsyncIterator[str]:
+    """What is approved was said to be in its thread: nobody can write that into Slack without us."""
+    told = await evidence.announced(ReviewState.APPROVED)
+    async for answer_id, said in evidence.said_of_each():
+        state = state_of(said, quorum=1, superseded=False, expires_at=None, now=said[-1].at)
+        if state is ReviewState.APPROVED and answer_id not in told:
+            yield f"Answer {answer_id} is approved, and no message in its thread ever said so."
 
 
 async def _verdicts(evidence: Evidence) -> AsyncIterator[str]:

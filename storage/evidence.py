@@ -98,6 +98,28 @@ class Evidence:
         async for row in await self._connection.stream(found.order_by(_verdicts.c.seq)):
             yield record(Verdict, row, kind=VerdictKind(row.kind)), row if row.entry_seq is not None else None
 
+    async def said_of_each(self) -> AsyncIterator[tuple[str, list[Verdict]]]:
+        """Every answer that somebody spoke about, with all that was said, in order."""
+        last: list[Verdict] = []
+        found = select(_verdicts).order_by(_verdicts.c.answer_id, _verdicts.c.seq)
+        async for row in await self._connection.stream(found):
+            verdict = record(Verdict, row, kind=VerdictKind(row.kind))
+            if last and last[0].answer_id != verdict.answer_id:
+                yield last[0].answer_id, last
+                last = []
+            last.append(verdict)
+        if last:
+            yield last[0].answer_id, last
+
+    async def announced(self, state: str) -> set[str]:
+        """The answers of which a verdict's message says this state."""
+        spoken = select(_outbox.c.answer_id, _outbox.c.body).where(_outbox.c.kind == Kind.VERDICT)
+        return {
+            row.answer_id
+            async for row in await self._connection.stream(spoken)
+            if row.answer_id is not None and row.body.get("facts", {}).get("state") == state
+        }
+
     async def entries_without_verdict(self, kinds: Sequence[str]) -> AsyncIterator[tuple[int, str, str]]:
         """Number, who and what of entries of these kinds that no verdict names as its own."""
         lost = (

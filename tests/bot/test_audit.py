@@ -20,7 +20,7 @@ from handlers.errors import Refusal
 from storage.chain import Fault, hash_of_row, walk
 from storage.database import Database
 from storage.ledger import hash_of
-from storage.records import Chained
+from storage.records import Chained, Entry, Verdict, VerdictKind
 from storage.schema import migrate
 from tests.fakes import open_database
 from tests.handlers.house import LAUNCH, RAE, SAM, House, open_house
@@ -141,6 +141,42 @@ TAMPERS = {
     "a part more": "UPDATE outbox SET kind = 'answer' WHERE kind = 'review'",
     "the form of a time": "UPDATE ledger SET at = replace(at, ' ', 'T') WHERE seq = 2",
 }
+
+
+async def test_an_approval_that_somebody_wrote_by_hand_with_a_right_entry_was_never_said(tmp_path: Path) -> None:
+    """The whole chain fits, and so does the verdict; but nobody can make Slack have shown it."""
+    async with open_house(tmp_path) as house:
+        text = await house.final()
+        work, at = await house.work(text.work_id), house.now()
+        evidence = {"message": "17.1", "event": "reaction/Ev1", "sha256": text.sha256, "quorum": 1}
+        facts = {"emoji": "white_check_mark", "via": "reaction", "reacted_at": at.isoformat()}
+        async with house.storage.transaction() as saved:
+            told = Entry(
+                team=work.team,
+                at=at,
+                who=SAM,
+                what="approve",
+                work_id=work.id,
+                run_id=text.run_id,
+                answer_id=text.id,
+                body={**evidence, **facts},
+            )
+            written = await saved.ledger.append(told)
+            forged = Verdict(
+                answer_id=text.id,
+                person=SAM,
+                kind=VerdictKind.APPROVE,
+                via="reaction",
+                emoji="white_check_mark",
+                request_key="reaction/Ev1",
+                evidence=evidence,
+                at=at,
+                ledger_seq=written.seq,
+            )
+            await saved.reviews.give(forged)
+        assert await house.state(text) == "approved"
+        path = Path(str(house.storage.url.database))
+    assert (await checks(path))[1] == f"Answer {text.id} is approved, and no message in its thread ever said so."
 
 
 @pytest.mark.parametrize("statement", TAMPERS.values(), ids=TAMPERS)
