@@ -165,8 +165,8 @@ async def hears_and_goes_on(house: House, person: str, words: str, text: Answer)
     """A mention that sends back, and whatever it leaves in the inbox."""
     await house.hears(house.words(person, words, await house.work(text.work_id)))
     async with house.storage.reading() as saved:
-        (letter,) = [one for one in await saved.inbox.heads(house.now()) if one.kind == "reason"] or [None]
-    if letter is not None:
+        letters = [one for one in await saved.inbox.heads(house.now()) if one.kind == "reason"]
+    for letter in letters:
         reason = Reason.from_json(letter.body)
         tools = {"storage": house.storage, "slack": house.slack, "stack": house.stack}
         await somebody_said_why(reason, **tools, now=house.now, new_id=house.new_id)  # type: ignore[arg-type]
