@@ -15,7 +15,8 @@ import structlog
 from standardwebhooks import Webhook as Signer
 
 from bot.metrics import Metrics
-from bot.models.clients import open_client, origin_of, trusted_authorities
+from bot.models.clients import open_client, trusted_authorities
+from bot.models.egress import origin_of
 from handlers.attempts import Attempt, next_attempt, settle
 from handlers.handed_on import Outcome, Reply
 from handlers.ports import Clock, Slack, Sleep

@@ -9,9 +9,9 @@ from typing import Any
 from handlers.context import digest, seen_digest
 from handlers.judge import ReviewState, state_of
 from handlers.opening import opened_as
+from storage.canonical import canonical
 from storage.database import Saved
 from storage.evidence import Evidence
-from storage.ledger import canonical
 from storage.records import VerdictKind
 
 _GIVEN = tuple(kind.value for kind in VerdictKind)

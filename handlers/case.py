@@ -84,7 +84,7 @@ async def load_case(answer_id: str, saved: Saved) -> Case | None:
 
 def is_older_version(older: Answer, newer: Answer) -> bool:
     """Whether the newer answer, by coming, makes the older one unapprovable."""
-    return older.lane is newer.lane and older.stage == newer.stage
+    return older.lane is newer.lane and older.stage == newer.stage and newer.second_to is None
 
 
 def reviewers_of(stack: Stack, channel: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from handlers.errors import ModelFailed
@@ -20,14 +21,20 @@ _PASSES = frozenset(
 )  # not asked again within one run, for it took all its time; the next run may find it quick
 
 
-def after(failed: ModelFailed, model: Model, before: Cooldown | None, now: datetime) -> Cooldown | None:
+def after(
+    failed: ModelFailed, model: Model, before: Cooldown | None, *, began: datetime, now: datetime
+) -> Cooldown | None:
     """What to remember of an endpoint whose attempts all failed; None where waiting would change nothing.
+
+    What was under way already when the last failure was noted is no further one: many runs see the same trouble.
 
     The second failure in a row costs it 15 s, each further one twice as long, up to 5 minutes. Where the endpoint said
     itself when to come back (Retry-After), that counts from the first failure on, within the same 5 minutes.
     """
     if not failed.retryable and failed.code not in _PASSES:
         return None
+    if before is not None and began < before.at:
+        return replace(before, at=now)
     lately = before is not None and now - before.at < OLD
     failures = (before.failures if before is not None and lately else 0) + 1
     rest = FIRST * 2 ** min(failures - FORGIVEN - 1, 10) if failures > FORGIVEN else timedelta(0)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from handlers.case import Case, load_case
 from handlers.figures import count, money, tokens
 from handlers.incoming import Click, line_of, words_in
+from handlers.messages import step_words
 from handlers.stack import Stack
 from handlers.words import Body, words_of
 from storage.database import Saved
@@ -70,6 +72,8 @@ def _work(work: Work) -> dict[str, Any]:
         "opened_by": work.opened_by,
         "opened_at": _at(work.opened_at),
         "brief": work.brief,
+        "fresh_from": work.fresh_from,
+        "carried": asdict(work.carried) if work.carried else None,
     }
 
 
@@ -84,6 +88,8 @@ def _run(run: Run) -> dict[str, Any]:
         "note": run.note,
         "note_by": list(run.note_by),
         "target": run.target_id,
+        "second_to": run.second_to,
+        "walk": run.walk,
         "started_at": _at(run.started_at),
         "ended_at": _at(run.ended_at),
         "route": run.route,
@@ -115,6 +121,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "sha256": answer.sha256,
         "made_at": _at(answer.made_at),
         "about": answer.about_id,
+        "second_to": answer.second_to,
         "author": answer.author,
         "decision": answer.decision,
         "verdict": answer.verdict,
@@ -241,6 +248,9 @@ def _document(whole: Mapping[str, Any]) -> Iterator[str]:
     yield f"Opened by {work['opened_by']} in {work['channel']} at {work['opened_at']}; thread {work['thread_ts']}."
     cost = money(whole["cost_usd"]) if whole["cost_usd"] else "no cost known"
     yield f"{count(len(whole['runs']), 'run')}, {cost}. Exported at {whole['exported_at']}."
+    if work["fresh_from"]:
+        along = f" and answer {work['carried']['answer_id']}" if work["carried"]["answer_id"] else ""
+        yield f"Started fresh from work {work['fresh_from']}, with its brief{along}."
     yield ""
     yield "## Brief"
     yield ""
@@ -260,17 +270,22 @@ def _document(whole: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pointed_at(answer: Mapping[str, Any]) -> Iterator[str]:
-    yield f"## Message by {answer['author']}"
+    whence = f"by {answer['author']}" if answer["author"] else "made by no run of this work"
+    yield f"## {answer['stage'].capitalize()} {whence}"
     yield ""
     yield f"sha256 `{answer['sha256']}`"
     yield ""
     yield from _fenced(answer["text"])
 
 
+def _step(run: Mapping[str, Any]) -> str:
+    return f": {step_words(run['walk'])}" if run["walk"] else ""
+
+
 def _of_run(number: int, run: Mapping[str, Any], answer: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"## {number}. {run['stage']}: {run['state']}"
     yield ""
-    yield f"- asked by {run['asked_by']} at {run['asked_at']} ({run['entrance']})"
+    yield f"- asked by {run['asked_by']} at {run['asked_at']} ({run['entrance']}){_step(run)}"
     if run["model"]:
         served = f", served as {run['served_id']}" if run["served_id"] else ""
         yield f"- model {run['model']}{served}"

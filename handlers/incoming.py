@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.stack import StageName
-from storage.records import Letter, VerdictKind
+from storage.records import Lane, Letter, VerdictKind
 
 
 class Verb(StrEnum):
@@ -17,12 +17,17 @@ class Verb(StrEnum):
 
     STAGE = "stage"
     AGAIN = "again"
+    SECOND_OPINION = "second_opinion"
+    FRESH = "fresh"
+    TO_CONTENT = "to_content"
     STATUS = "status"
     CONTEXT = "context"
     CANCEL = "cancel"
     HELP = "help"
     DOWNLOAD = "download"
     SEND_BACK = "send_back"
+    ROUTE = "route"
+    STACK = "stack"
 
 
 class Entrance(StrEnum):
@@ -31,6 +36,7 @@ class Entrance(StrEnum):
     COMMAND = "command"
     MENTION = "mention"
     BUTTON = "button"
+    PIPELINE = "pipeline"
     SHORTCUT = "shortcut"
     SEND_BACK = "send_back"
     POSTED_AGAIN = "posted_again"  # nobody asked a model: the same text in new messages
@@ -47,8 +53,12 @@ class Request:
         target_thread_ts: the thread of that message, where the way of pointing at it tells.
         target_id: the answer or run behind a button.
         brief: what the text is for, asked by the shortcut's modal.
+        brief_alone: a fresh start takes no text along.
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
+        second_to: the answer a second opinion is wanted on.
+        lane: where an earlier request belonged, that is asked again.
         reply_url: where a slash command can be answered privately; forgotten once handled.
+        pipeline: the name of what they want to be run, as they wrote it, and `start` the stage to run it from.
     """
 
     key: str
@@ -68,13 +78,19 @@ class Request:
     brief: str = ""
     reply_url: str | None = None
     note_by: tuple[str, ...] | None = None
+    brief_alone: bool = False
+    second_to: str | None = None
+    lane: Lane | None = None
+    pipeline: str = ""
+    start: StageName | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Request:
-        stage, note_by = body["stage"], body.get("note_by")
+        stage, note_by, lane = body["stage"], body.get("note_by"), body.get("lane")
+        start = body.get("start")
         return cls(
             **{
                 **body,
@@ -82,7 +98,9 @@ class Request:
                 "entrance": Entrance(body["entrance"]),
                 "verb": Verb(body["verb"]),
                 "stage": StageName(stage) if stage else None,
+                "start": StageName(start) if start else None,
                 "note_by": None if note_by is None else tuple(note_by),
+                "lane": Lane(lane) if lane else None,
             }
         )
 

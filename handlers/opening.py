@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from handlers import messages
@@ -97,17 +97,33 @@ def _made_by(answer_id: str | None, runs: Sequence[Run], answers: Sequence[Answe
 def authors(run: Run, work: Work, runs: Sequence[Run], answers: Sequence[Answer]) -> tuple[str, ...]:
     """Who may not approve: who asked for this final, opened the work with its brief, or had a hand in its words.
 
-    A hand in its words: a note to one of the runs the text came through, or the message it began as. The reason of
-    a reviewer who sent an earlier version back is not authorship.
+    A hand in its words: a note to one of the runs the text came through, or the message it began as, or a hand in what
+    a fresh start brought along. The reason of a reviewer who sent an earlier version back is not authorship.
     """
-    wrote = [work.opened_by, _asker(run, runs, answers)]
-    by_id = {a.id: a for a in answers}
     text = next((a for a in answers if a.run_id == run.id), None)
-    while text is not None:
-        made = next((r for r in runs if r.id == text.run_id), None)
-        if made is None:
-            wrote.append(text.author or "")
-        else:
-            wrote += made.note_by
-        text = by_id.get(text.about_id or "")
+    wrote = [work.opened_by, _asker(run, runs, answers), *(work.carried.people if work.carried else ())]
+    for earlier, made in _lineage(text, runs, answers):
+        wrote += made.note_by if made else (earlier.author or "",)
     return tuple(dict.fromkeys(person for person in wrote if person))
+
+
+def with_a_hand_in(text: Answer | None, work: Work, runs: Sequence[Run], answers: Sequence[Answer]) -> tuple[str, ...]:
+    """Whom a fresh start with this text takes along: they cannot approve there what they could not approve here.
+
+    Who opened the work with its brief, asked for the text or what it came of, wrote a note to one of these, or wrote
+    the message it began as; and whoever was taken along into this work.
+    """
+    people = [work.opened_by, *(work.carried.people if work.carried else ())]
+    for earlier, made in _lineage(text, runs, answers):
+        people += (_asker(made, runs, answers), *made.note_by) if made else (earlier.author or "",)
+    return tuple(dict.fromkeys(person for person in people if person))
+
+
+def _lineage(
+    text: Answer | None, runs: Sequence[Run], answers: Sequence[Answer]
+) -> Iterator[tuple[Answer, Run | None]]:
+    """A text and those it came of, the newest first, each with the run that made it, if one did."""
+    by_id = {a.id: a for a in answers}
+    while text is not None:
+        yield text, next((r for r in runs if r.id == text.run_id), None)
+        text = by_id.get(text.about_id or "")

@@ -14,8 +14,8 @@ from handlers.ports import Clock
 from handlers.request import owed
 from handlers.stack import Stack
 from handlers.words import Body
+from storage.canonical import canonical
 from storage.database import Saved
-from storage.ledger import canonical
 from storage.records import Answer, Kind, Run, RunState
 
 

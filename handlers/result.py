@@ -13,6 +13,7 @@ from typing import Any
 
 from handlers import messages
 from handlers.answers import CriticVerdict, Decision, Deliverable, number, read_answer, taken_up
+from handlers.beside import beside
 from handlers.changes import changes
 from handlers.context import Context, digest, estimate_tokens, seen_digest, sentence
 from handlers.errors import ModelFailed
@@ -22,11 +23,14 @@ from handlers.opening import open_review, supersede_older
 from handlers.ports import Clock, ModelAnswer, NewId, StopReason
 from handlers.request import card_slot, owed
 from handlers.routing import Route
+from handlers.second_opinion import First
 from handlers.sources import addresses_in
 from handlers.stack import Gate, Model, Stack, StageName
+from handlers.swamp import becomes_swampy, in_words
+from handlers.walk import step_answered
+from storage.canonical import canonical
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
-from storage.ledger import canonical
 from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
 
 Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]
@@ -83,7 +87,8 @@ def whole(got: Answered, *, stage: StageName, allowed: int = 0) -> Deliverable:
 class Made:
     """A run that gave an answer: what it was, what it saw, what it said.
 
-    `of_sources` is what people are told of the sources it could not read.
+    `of_sources` is what people are told of the sources it could not read; `first` what it is a second opinion on;
+    `thread` and `runs` are all there was when it began, the answers it might not know included.
     """
 
     run: Run
@@ -94,6 +99,9 @@ class Made:
     got: Answered
     said: Deliverable
     of_sources: tuple[str, ...] = ()
+    first: First | None = None
+    thread: Sequence[Answer] = ()
+    runs: Sequence[Run] = ()
 
     @property
     def target(self) -> Answer | None:
@@ -112,7 +120,7 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
     """
     run, work, ended = made.run, made.work, now()
     text, notes = await _typeset(made, cut)
-    outcome = await asyncio.to_thread(_outcome, made, ended)  # it reads the notes, which nobody may wait for
+    outcome = await asyncio.to_thread(_outcome, made, stack, ended)  # it reads the notes, which nobody may wait for
     async with storage.transaction() as saved:
         if not await _leave(made, saved, ended):
             raise NotOurs
@@ -126,6 +134,7 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
         await supersede_older(run, work, answer, saved=saved, stack=stack, now=now)
         if made.route.gate is Gate.REVIEW:
             await _gate(made, answer, saved, stack, now=now)
+        await step_answered(run, work, answer, is_cut=made.is_cut, saved=saved, now=now, new_id=new_id)
         crashpoint("cp10")
     crashpoint("cp18")
 
@@ -162,6 +171,7 @@ def _answer(made: Made, number_: int, answer_id: str, ended: datetime) -> Answer
         decision=made.said.decision,
         verdict=made.said.verdict,
         about_id=target.id if target else None,
+        second_to=made.run.second_to,
         made_at=ended,
     )
 
@@ -204,7 +214,7 @@ def usage(context: Context, got: Answered) -> Spent:
     return Spent(input_tokens=read, output_tokens=written, estimated=estimated, usd=usd)
 
 
-def _outcome(made: Made, ended: datetime) -> messages.Outcome:
+def _outcome(made: Made, stack: Stack, ended: datetime) -> messages.Outcome:
     run, got = made.run, made.got
     spent = usage(made.context, got)
     remarks = [_remark(made), *made.of_sources]
@@ -221,9 +231,28 @@ def _outcome(made: Made, ended: datetime) -> messages.Outcome:
         why=made.route.reason,
         read=sentence(made.context.manifest),
         remark=" ".join(remark for remark in remarks if remark),
+        beside=_beside(made, stack),
+        swamp=_swamp(made, ended),
         done=_done(made.said.decision),
         price_of=got.model.price.checked if got.model.price and got.model.price.is_stale(ended.date()) else None,
     )
+
+
+def _swamp(made: Made, ended: datetime) -> str:
+    """How much the thread holds, if this answer is the one with which that becomes too much."""
+    new = _answer(made, 0, "", ended)
+    if not becomes_swampy(made.run, made.thread, made.runs, new):
+        return ""
+    return in_words(made.thread, made.runs, new)
+
+
+def _beside(made: Made, stack: Stack) -> str:
+    """How a second opinion differs from the first, and what it takes to have it reviewed."""
+    if made.first is None:
+        return ""
+    told = beside(made.first.answer, made.said).sentence
+    is_gated = stack.gate(StageName(made.run.stage)) is Gate.REVIEW
+    return f"{told} No review opens for it; `Final` under it would choose it." if is_gated else told
 
 
 def _named(got: Answered) -> str:
@@ -249,6 +278,8 @@ def _remark(made: Made) -> str:
     """What a person should know at a glance: the critic's verdict, or what the owner did with the findings."""
     said = made.said
     match StageName(made.run.stage):
+        case StageName.CRITIQUE if made.first:
+            return said.remarks  # both are counted beside each other
         case StageName.CRITIQUE:
             verdict = "nothing serious found" if said.verdict is CriticVerdict.NOTHING_SERIOUS else "revise"
             found = f"{count(len(said.findings), 'finding')} · " if said.findings else ""
@@ -297,8 +328,18 @@ def say_answer(
 
 
 def _since(made: Made) -> str:
-    """What became of the version before this one, for whoever sent it back or had it polished."""
-    older = [answer for answer in made.answers if (answer.lane, answer.stage) == (made.run.lane, made.run.stage)]
+    """What became of the version before this one, for whoever sent it back or had it polished.
+
+    Of a second opinion: how it differs from the first.
+    """
+    if made.first:
+        return beside(made.first.answer, made.said).listing if made.said.text.strip() else ""
+    older = [
+        answer
+        for answer in made.answers
+        if (answer.lane, answer.stage) == (made.run.lane, made.run.stage)
+        and (answer.second_to is None or answer == made.target)
+    ]
     if made.run.stage not in _VERSIONS or not older or not made.said.text.strip():
         return ""
     before = max(older, key=lambda answer: answer.number)
@@ -329,5 +370,6 @@ def _entry(made: Made, answer: Answer, at: datetime) -> Entry:
             "route": digest(canonical(made.route.to_json())),
             "context": seen_digest(made.context.system, made.context.user, json.loads(made.context.manifest.to_json())),
             "notes": digest(answer.notes),
+            **({"second_to": made.first.answer.sha256} if made.first else {}),
         },
     )

@@ -24,7 +24,10 @@ from pydantic import (
     PlainSerializer,
     SerializerFunctionWrapHandler,
     Strict,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
     WrapSerializer,
+    WrapValidator,
 )
 
 from handlers.hours import read_hours
@@ -284,6 +287,28 @@ class Budgets(_Value):
     day_usd: Number | None = Field(default=None, ge=0, allow_inf_nan=False)
 
 
+class Pipeline(_Value):
+    """Stages that are walked one after the other, once somebody asks for it.
+
+    `revise_rounds`: so often is a text revised and criticised anew while its critic's verdict is to revise it; with
+    none the walk goes on whatever the verdict.
+    """
+
+    stages: tuple[StageName, ...]
+    revise_rounds: Whole = Field(default=0, ge=0, le=5)
+
+
+_STAGES_ALONE = TypeAdapter(tuple[StageName, ...])
+
+
+def _read_pipeline(value: Any, read: ValidatorFunctionWrapHandler) -> Pipeline:
+    """A table, or its stages alone."""
+    if not isinstance(value, dict | Pipeline):
+        value = Pipeline(stages=_STAGES_ALONE.validate_python(value))
+    pipeline: Pipeline = read(value)
+    return pipeline
+
+
 class Repository(_Value):
     """One of the implementer's benches."""
 
@@ -314,7 +339,7 @@ class Stack(_Value):
     review: ReviewRules = ReviewRules()
     channels: Named[ChannelPolicy] = Field(default_factory=dict)
     budgets: Budgets = Budgets()
-    pipelines: Named[tuple[StageName, ...]] = Field(default_factory=dict)
+    pipelines: Named[Annotated[Pipeline, WrapValidator(_read_pipeline)]] = Field(default_factory=dict)
     repositories: Named[Repository] = Field(default_factory=dict)
     commands: Commands = Commands()
     policy_rules: Policy = Field(default=Policy(), alias="policy")

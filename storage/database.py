@@ -29,6 +29,8 @@ from storage.records import Run
 from storage.reviews import Reviews
 from storage.runs import Runs
 from storage.trouble import Follow, Watch
+from storage.usage import Usage
+from storage.walks import Walks
 from storage.works import Works
 from storage.writers import Writers
 
@@ -87,6 +89,7 @@ class Saved:
         self.inbox = Inbox(connection, self.errands)
         self.works = Works(connection)
         self.runs = Runs(connection, self.errands, self.ended)
+        self.walks = Walks(connection)
         self.answers = Answers(connection)
         self.outbox = Outbox(connection, self.errands)
         self.reviews = Reviews(connection)
@@ -95,6 +98,7 @@ class Saved:
         self.marks = Marks(connection)
         self.paces = Paces(connection)
         self.cooldowns = Cooldowns(connection)
+        self.usage = Usage(connection)
 
     async def clock(self) -> datetime:
         """What time it is by the database's clock. PostgreSQL only."""

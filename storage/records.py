@@ -63,6 +63,21 @@ class Letter:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Carried:
+    """What a work that began fresh brought along, and by whom it came about.
+
+    Attributes:
+        brief_by: who opened the work in which the brief was written.
+        people: everybody with a hand in the brief or the text, as far back as it goes.
+        answer_id: the text as it stood in the thread before; None if only the brief came along.
+    """
+
+    brief_by: str
+    people: tuple[str, ...] = ()
+    answer_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
     """One piece of work: one Slack thread with its brief."""
 
@@ -74,11 +89,16 @@ class Work:
     opened_at: datetime
     thread_ts: str | None = None
     in_human_thread: bool = False
+    fresh_from: str | None = None
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One execution of one stage in a work."""
+    """One execution of one stage in a work.
+
+    `walk`: which step of which walk it is, if any: the walk's id and name, step, of how many, round, of how many.
+    """
 
     id: str
     work_id: str
@@ -93,6 +113,8 @@ class Run:
     note_by: tuple[str, ...] = ()
     target_id: str | None = None
     revises: bool = False
+    second_to: str | None = None
+    walk: dict[str, Any] | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     epoch: int = 0
@@ -108,6 +130,45 @@ class Run:
     cost_usd: float | None = None
     error_code: str | None = None
     error: str | None = None
+    seq: int = 0
+
+
+class WalkState(StrEnum):
+    """How a walk is doing."""
+
+    WALKING = "walking"
+    DONE = "done"
+    STOPPED = "stopped"  # by a person, or for one to decide
+    STUCK = "stuck"  # at a step that gave nothing to go on with; it can go on from there
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Walk:
+    """A pipeline that somebody asked for, step by step in the thread of one work.
+
+    Attributes:
+        stages: its steps as they were configured when it began, and `revise_rounds` as it was.
+        place: the step it is at, counted from 0; `rounds` of revision were begun there.
+        run_id: the run of that step. Only how this one ends moves the walk.
+        text_id: the text it has in hand.
+        ended_at: when it was done, was stopped or got stuck.
+    """
+
+    id: str
+    work_id: str
+    request_key: str
+    name: str
+    stages: tuple[str, ...]
+    asked_by: str
+    begun_at: datetime
+    run_id: str
+    revise_rounds: int = 0
+    place: int = 0
+    rounds: int = 0
+    text_id: str | None = None
+    note: str = ""
+    state: WalkState = WalkState.WALKING
+    ended_at: datetime | None = None
     seq: int = 0
 
 
@@ -156,6 +217,7 @@ class Answer:
     decision: str = "none"
     verdict: str | None = None
     about_id: str | None = None
+    second_to: str | None = None
     author: str | None = None
     seq: int = 0
 

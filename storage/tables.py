@@ -94,8 +94,11 @@ works = Table(
     Column("opened_by", String(40), nullable=False),
     Column("opened_at", Moment, nullable=False),
     Column("in_human_thread", Boolean, nullable=False, default=False),
+    Column("fresh_from", String(20)),  # the work it goes on from, in a thread of its own
+    Column("carried", JSON),  # what came along from there, and who had a hand in it
     UniqueConstraint("team", "channel", "thread_ts"),
 )
+Index("ix_works_fresh_from", works.c.fresh_from)
 
 runs = Table(
     "runs",
@@ -113,6 +116,8 @@ runs = Table(
     Column("note_by", JSON, nullable=False, default=list),  # whose words the note is
     Column("target_id", String(20)),  # the answer a person pointed at
     Column("revises", Boolean, nullable=False, default=False),
+    Column("second_to", String(20)),  # the answer it is a second opinion on
+    Column("walk", JSON),  # which step of which walk it is
     Column("asked_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("ended_at", Moment),
@@ -136,6 +141,30 @@ runs = Table(
 Index("ix_runs_work", runs.c.work_id, runs.c.seq)
 _OPEN = runs.c.state.in_(("queued", "running"))
 Index("ix_runs_open", runs.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
+
+walks = Table(
+    "walks",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", String(20), nullable=False, unique=True),
+    Column("work_id", String(20), ForeignKey("works.id"), nullable=False),
+    Column("request_key", String(200), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("stages", JSON, nullable=False),  # as they were configured when it began
+    Column("revise_rounds", Integer, nullable=False),
+    Column("asked_by", String(40), nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("begun_at", Moment, nullable=False),
+    Column("place", Integer, nullable=False),  # the step it is at
+    Column("rounds", Integer, nullable=False),  # of revision, at this step
+    Column("run_id", String(20), nullable=False),  # of this step
+    Column("text_id", String(20)),  # the text in hand
+    Column("state", String(20), nullable=False),
+    Column("ended_at", Moment),
+)
+_WALKING = text("state = 'walking'")
+Index("ix_walks_walking", walks.c.work_id, unique=True, sqlite_where=_WALKING, postgresql_where=_WALKING)
+Index("ix_walks_work", walks.c.work_id, walks.c.seq)
 
 paces = Table(
     "paces",
@@ -187,6 +216,7 @@ answers = Table(
     Column("decision", String(20), nullable=False, default="none"),
     Column("verdict", String(40)),
     Column("about_id", String(20)),  # the text it criticises, revises or finishes
+    Column("second_to", String(20)),  # the answer beside which it stands as a second opinion
     Column("author", String(40)),
     Column("made_at", Moment, nullable=False),
 )

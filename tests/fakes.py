@@ -89,7 +89,7 @@ class FakeSlack:
             raise LookupFailed("usergroups.users.list: no_such_subteam")
         return self.groups[group]
 
-    async def place(self, channel: str) -> Place:
+    async def place(self, channel: str, *, now: bool = False) -> Place:  # noqa: ARG002  it is always so
         self._says("place", channel)
         return self.places.get(channel) or Place(id=channel, is_member=False)
 

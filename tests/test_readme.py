@@ -6,7 +6,10 @@ import argparse
 import re
 from pathlib import Path
 
+import pytest
+
 from bot.cli import parser
+from bot.manifest import COMMANDS, OTHER_COMMANDS
 from bot.settings import VARIABLES
 from handlers.judge import Judgement, ReviewState, judge
 from handlers.stack import StageName
@@ -40,6 +43,11 @@ def test_every_command_is_told_and_no_other() -> None:
     }
     (commands,) = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
     assert told == set(commands.choices)
+
+
+def test_every_slash_command_is_told() -> None:
+    told = set(re.findall(r"`/(\w+)`", section("What you can ask for")))
+    assert told == {*COMMANDS, *OTHER_COMMANDS}
 
 
 ARROW = re.compile(r"^ +(\w+) --> (\w+): ([\w -]+)$", re.MULTILINE)
@@ -82,6 +90,18 @@ def test_every_file_it_names_is_there() -> None:
     )
     missing = sorted(path for path in named if not (ROOT / path).exists())
     assert missing == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_picture_and_page_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = {*re.findall(r"\]\(([^)#:]+)\)", text), *re.findall(r'<img src="([^"]+)"', text)}
+    assert [path for path in named if not (page.parent / path).exists()] == []
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    assert [one.name for one in (ROOT / "docs" / "pictures").iterdir() if one.name not in pages] == []
 
 
 def test_every_make_target_it_names_is_there() -> None:

@@ -21,7 +21,8 @@ from pydantic import SecretStr
 
 from bot.metrics import Metrics
 from bot.models.anthropic import AnthropicWire
-from bot.models.clients import Clients, Origin, open_client, origin_of
+from bot.models.clients import Clients, open_client
+from bot.models.egress import Origin, origin_of
 from bot.models.errors import AttemptFailed, Code, OptionalField, sentence
 from bot.models.exchange import Exchange, Key
 from bot.models.gate import LocalSeats
@@ -30,7 +31,9 @@ from bot.models.provider_errors import clean
 from bot.models.waiting import pause
 from bot.models.wire import Wire
 from handlers.errors import ModelFailed
+from handlers.permission import barred_now
 from handlers.ports import Assignment, ModelAnswer, Prompt, Seats, Sleep
+from handlers.stack import Stack
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +54,7 @@ class AssignedModels:
         silence_seconds: how long an answer may pause once its words have begun.
         metrics: what attempts are counted in.
         seats: who may ask now; by default nobody else is there.
+        stack: the stack in use, whose policies hold beside those an assignment brings; None: those alone.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class AssignedModels:
         silence_seconds: float = _SILENCE,
         metrics: Metrics | None = None,
         seats: Seats | None = None,
+        stack: Callable[[], Stack | None] = lambda: None,
     ) -> None:
         self._environment = environment
         self._sleep = sleep
@@ -71,6 +76,7 @@ class AssignedModels:
         self._metrics = metrics or Metrics()
         self._clients = Clients(client_factory)
         self._seats = seats or LocalSeats()
+        self._stack = stack
         # What an endpoint turned out not to know, so that the next request spares it.
         self._without: dict[tuple[str, str], frozenset[OptionalField]] = {}
 
@@ -97,6 +103,7 @@ class AssignedModels:
         without = self._without.get(model, frozenset())
         asked = faults = 0
         while True:
+            self._may_be_asked(assignment, asked)
             asked += 1
             exchange = self._exchange(assignment, prompt, url, secret, without, left=ends - now())
             try:
@@ -119,6 +126,13 @@ class AssignedModels:
                 self._without[model] = without
                 return replace(answer, attempts=asked)
             await self._sleep(wait)
+
+    def _may_be_asked(self, assignment: Assignment, asked: int) -> None:
+        """Raises ModelFailed where the policy forbids it at this moment: nothing is sent to who may not have it."""
+        if why := barred_now(assignment, self._stack()):
+            word = "was not asked again" if asked else "was not asked"
+            failed = AttemptFailed(Code.BARRED, f"{word}: {why}")
+            raise ModelFailed(sentence(assignment.key, failed, asked=0, said=""), code=failed.code)
 
     async def _attempt(self, assignment: Assignment, exchange: Exchange, client: httpx.AsyncClient) -> ModelAnswer:
         """Ask once, and count it by what came of it."""

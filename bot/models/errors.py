@@ -6,6 +6,7 @@ Codes, as they stand in `ModelFailed.code` (stored and logged):
 | --- | --- | --- |
 | `no_key` | the variable named by `key_env` is unset, empty or unusable | no |
 | `bad_address` | `base_url` is no http(s) address, or the request cannot be sent | no |
+| `barred` | the channel's policy or the stage's floor forbids it, looked at again before the call | no |
 | `unreachable` | no connection: refused, unknown name, connect time-out | yes |
 | `tls` | the endpoint's certificate is not accepted | no |
 | `cut` | the connection broke before or within the answer | yes |
@@ -33,6 +34,7 @@ class Code(StrEnum):
 
     NO_KEY = "no_key"
     BAD_ADDRESS = "bad_address"
+    BARRED = "barred"
     UNREACHABLE = "unreachable"
     TLS = "tls"
     CUT = "cut"

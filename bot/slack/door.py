@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from bot.slack.plain import plain_words, take_permalink
+from bot.slack.plain import Pointer, plain_words, take_permalink
+from bot.slack.route_form import ROUTE_ADVICE, ROUTE_BUTTON, Faulty, Opener, read_wanted
 from handlers.asking import Asked, read_mention
 from handlers.errors import Refusal
 from handlers.incoming import Click, Deletion, Entrance, Reaction, Reason, Request, Verb, Wish
@@ -27,6 +28,10 @@ BUTTONS = {
     "critique": Asked(verb=Verb.STAGE, stage=StageName.CRITIQUE),
     "revise": Asked(verb=Verb.STAGE, stage=StageName.DRAFT, revises=True),
     "final": Asked(verb=Verb.STAGE, stage=StageName.FINAL),
+    "second_opinion": Asked(verb=Verb.SECOND_OPINION),
+    "to_code": Asked(verb=Verb.STAGE, stage=StageName.IMPLEMENT),
+    "to_content": Asked(verb=Verb.TO_CONTENT),
+    "fresh": Asked(verb=Verb.FRESH),
     "context": Asked(verb=Verb.CONTEXT),
     "download": Asked(verb=Verb.DOWNLOAD),
 }
@@ -106,26 +111,101 @@ class Door:
                 return None
         return value if value is None or self._is_ours(value.team) else None
 
+    def is_ours(self, body: Payload) -> bool:
+        """Whether a delivery comes from the workspace that we work for."""
+        try:
+            return self._is_ours(_team_of(body))
+        except _ODD:
+            return False
+
     def _is_ours(self, team: str) -> bool:
         return self.team is None or team == self.team
 
-    def command(self, body: Payload) -> Request:
-        """`/draft [link] words`. Raises Refusal when there is nothing to work on."""
-        name = str(body["command"]).removeprefix("/").removeprefix(self.prefix)
-        if name not in list(StageName):
-            raise Refusal(f"I know no `{body['command']}`. Stages: {', '.join(StageName)}.")
+    def opener(self, body: Payload) -> Opener | None:
+        """Who wants to see the form of the four questions, if that is what a delivery asks for."""
+        try:
+            found = self._opener_by_command(body) if "command" in body else self._opener_by_button(body)
+        except _ODD:
+            log.exception("a delivery could not be read", type=str(body.get("type")))
+            return None
+        return found if found and self._is_ours(found.team) else None
+
+    def _opener_by_command(self, body: Payload) -> Opener | None:
+        if self._command(body) != Verb.ROUTE:
+            return None
+        return Opener(
+            team=body["team_id"],
+            channel=body["channel_id"],
+            person=body["user_id"],
+            trigger_id=body["trigger_id"],
+            thread_ts=None,
+            words=plain_words(str(body.get("text") or "")).strip(),
+            said_in=None,
+            reply_url=body.get("response_url"),
+            again=f"Type `{body['command']}` once more.",
+        )
+
+    def _opener_by_button(self, body: Payload) -> Opener | None:
+        action = (body.get("actions") or [{}])[0]
+        if body.get("type") != "block_actions" or action.get("action_id") != ROUTE_BUTTON:
+            return None
+        thread_ts, _, asked_ts = action["value"].partition("/")
+        moment(thread_ts)
+        team, channel = _team_of(body), (body.get("channel") or {}).get("id") or body["container"]["channel_id"]
+        return Opener(
+            team=team,
+            channel=channel,
+            person=body["user"]["id"],
+            trigger_id=body["trigger_id"],
+            thread_ts=thread_ts,
+            words="",
+            said_in=_key("mention", team, channel, asked_ts),
+            reply_url=body.get("response_url"),
+            again="Press the button once more.",
+        )
+
+    def _command(self, body: Payload) -> str:
+        """A slash command's name, without the operator's prefix."""
+        return str(body["command"]).removeprefix("/").removeprefix(self.prefix)
+
+    def command(self, body: Payload) -> Request | None:
+        """`/draft [link] words`, or `/stack`. None for `/route`, which opens a form first.
+
+        Raises:
+            Refusal: there is nothing to work on.
+        """
+        name = self._command(body)
+        if name not in {*StageName, Verb.ROUTE, Verb.STACK}:
+            others = f"`/{self.prefix}route` and `/{self.prefix}stack`"
+            raise Refusal(f"I know no `{body['command']}`. Stages: {', '.join(StageName)}. Also {others}.")
         if not self._is_ours(body["team_id"]):
             raise Refusal("This app works for another workspace. Ask there, or have it installed here.")
+        if name == Verb.STACK:
+            return self._commanded(body, Verb.STACK)
         pointer, words = take_permalink(str(body.get("text") or ""))
         if pointer and pointer.channel != body["channel_id"]:
             raise Refusal("That link leads to another channel. Ask there: what is said there stays there.")
+        if name == Verb.ROUTE:
+            self._opener_by_command(body)  # is read here, too, so that what cannot be is answered
+            return None
         if not pointer and not words:
             raise Refusal(_empty(body["command"], StageName(name)))
+        return self._commanded(body, Verb.STAGE, stage=StageName(name), words=words, pointer=pointer)
+
+    def _commanded(
+        self,
+        body: Payload,
+        verb: Verb,
+        *,
+        stage: StageName | None = None,
+        words: str = "",
+        pointer: Pointer | None = None,
+    ) -> Request:
         return Request(
             key=_key("command", body["trigger_id"]),
             entrance=Entrance.COMMAND,
-            verb=Verb.STAGE,
-            stage=StageName(name),
+            verb=verb,
+            stage=stage,
             team=body["team_id"],
             channel=body["channel_id"],
             person=body["user_id"],
@@ -159,7 +239,8 @@ class Door:
         text = str(event.get("text") or "")
         called = self._calls_us().search(text)
         asked = read_mention(text[called.end() :] if called else "")
-        pointer, words = take_permalink(asked.words)
+        # What the four questions will be about goes into their form as it was said.
+        pointer, words = (None, asked.words) if asked.verb is Verb.ROUTE else take_permalink(asked.words)
         thread = event.get("thread_ts") or event["ts"]
         if pointer and pointer.channel != event["channel"]:
             pointer = None
@@ -170,6 +251,8 @@ class Door:
             verb=asked.verb,
             stage=asked.stage,
             revises=asked.revises,
+            pipeline=asked.pipeline,
+            start=asked.start,
             team=_team_of(body),
             channel=event["channel"],
             person=event["user"],
@@ -232,7 +315,7 @@ class Door:
         """A button under an answer or on a review card. What it may do is decided by what its answer is."""
         action = (body.get("actions") or [{}])[0]
         name = str(action.get("action_id"))
-        asked = BUTTONS.get(name)
+        asked = BUTTONS.get(name.partition(":")[0])  # two of a kind in one message are told apart by what follows
         container = body.get("container") or {}
         if (asked is None and name not in list(Wish)) or not action.get("value"):
             return None
@@ -265,12 +348,14 @@ class Door:
             person=body["user"]["id"],
             at=self.now(),
             thread_ts=message.get("thread_ts") or container.get("thread_ts") or where,
-            target_id=action["value"],
+            target_id=None if asked.verb is Verb.FRESH else action["value"],  # a thread has it, and no one answer
         )
 
     def submission(self, body: Payload) -> Request | None:
-        """The modal of "Critique this"."""
+        """The modal of "Critique this", or "Run it" under what the four questions came to."""
         view = body.get("view") or {}
+        if view.get("callback_id") == ROUTE_ADVICE:
+            return self._routed(body, view)
         if view.get("callback_id") != CRITIQUE_MODAL:
             return None
         place = json.loads(view["private_metadata"])
@@ -293,6 +378,32 @@ class Door:
             thread_ts=place.get("thread_ts"),
             target_ts=place["ts"],
             target_thread_ts=place.get("thread_ts"),
+        )
+
+    def _routed(self, body: Payload, view: Payload) -> Request | None:
+        """The same as a slash command with these words; None for what cannot be started so, which its form says."""
+        try:
+            wanted = read_wanted(view)
+        except Faulty:
+            return None
+        target = wanted.target
+        thread_ts = (target.thread_ts if target else None) or wanted.spot.thread_ts
+        if thread_ts:
+            moment(thread_ts)
+        return Request(
+            key=_key("view", view["id"]),
+            entrance=Entrance.COMMAND,
+            verb=Verb.FRESH if wanted.is_fresh else Verb.STAGE,
+            stage=wanted.stage,
+            team=_team_of(body),
+            channel=wanted.spot.channel,
+            person=body["user"]["id"],
+            at=self.now(),
+            words=wanted.words,
+            thread_ts=thread_ts,
+            target_ts=target.ts if target else None,
+            target_thread_ts=target.thread_ts if target else None,
+            brief_alone=wanted.is_fresh,
         )
 
     def _letter(self, value: Said) -> Letter:

@@ -21,8 +21,11 @@ from storage.database import Database
 
 _GROUP_SECONDS = 300.0
 _PLACE_SECONDS = 30.0
+_PLACE_NOW_SECONDS = 5.0  # many runs of a channel begin at once, and Slack answers 50 such questions a minute
 _PATIENCE = 20.0
 _PAGE = 200
+_SHARED = ("is_ext_shared", "is_shared", "is_pending_ext_shared")
+_KINDS = ("is_channel", "is_group", "is_im", "is_mpim")
 _GONE = frozenset({"message_not_found", "thread_not_found"})
 _NOT_SHOWN = frozenset({"user_not_found", "user_not_visible"})
 _NEXT = timedelta(microseconds=1)
@@ -107,8 +110,8 @@ class Lookup:
         async with self._storage.reading() as saved:
             return self._changes[group], await saved.marks.get(_changed(group))
 
-    async def place(self, channel: str) -> Place:
-        """A conversation, at most half a minute old.
+    async def place(self, channel: str, *, now: bool = False) -> Place:
+        """A conversation, at most half a minute old; `now`: at most five seconds.
 
         Slack answers 50 such questions a minute and a request waits for each. Only an ordinary place is kept: one that
         is archived, shared with outsiders or without us is looked at anew every time.
@@ -116,9 +119,9 @@ class Lookup:
         try:
             async with asyncio.timeout(self._patience), self._asking[channel]:
                 at, kept = self._places.pop(channel, (-math.inf, None))
-                if kept is None or self._tick() - at >= _PLACE_SECONDS:
+                if kept is None or self._tick() - at >= (_PLACE_NOW_SECONDS if now else _PLACE_SECONDS):
                     at, kept = self._tick(), await self._place_now(channel)
-                if kept.is_member and not kept.is_archived and not kept.is_external:
+                if kept == Place(id=channel):
                     self._places[channel] = (at, kept)
                 return kept
         except TimeoutError as late:
@@ -143,7 +146,8 @@ class Lookup:
             id=channel,
             is_member=is_direct or _flag(shown, "is_member"),
             is_archived=_flag(shown, "is_archived"),
-            is_external=any(bool(shown.get(name)) for name in ("is_ext_shared", "is_shared", "is_pending_ext_shared")),
+            is_external=any(bool(shown.get(name)) for name in _SHARED),
+            is_strange=not any(shown.get(name) is True for name in _KINDS),
         )
 
     async def message(self, channel: str, ts: str, *, thread_ts: str | None = None) -> SeenMessage | None:

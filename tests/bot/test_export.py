@@ -12,6 +12,7 @@ from bot.audit import export
 from bot.settings import read_settings
 from handlers.errors import Refusal
 from handlers.export import as_markdown
+from handlers.incoming import Entrance, Verb
 from storage.records import Answer, Work
 from tests.fakes import a_stack
 from tests.handlers.house import ANN, RAE, SAM, STAN, open_house
@@ -162,3 +163,26 @@ async def test_states_are_told_only_where_the_stack_can_be_read(tmp_path: Path) 
     assert [review["state"] for review in json.loads(await exported(path, work.id))["reviews"]] == [None, None]
     document = as_markdown(json.loads(await exported(path, work.id)))
     assert "None" not in document.replace("thread None", "")
+
+
+async def test_what_a_work_came_from_and_what_is_second_to_what_is_told(tmp_path: Path) -> None:
+    async with open_house(tmp_path, a_stack()) as house:
+        text = await house.final(brief="Announce the *open* cage")
+        old = await house.work(text.work_id)
+        asked: dict[str, Any] = {"entrance": Entrance.MENTION, "thread_ts": old.thread_ts}
+        await house.takes(house.request(None, verb=Verb.SECOND_OPINION, **asked))
+        await house.takes(house.request("final", verb=Verb.FRESH, person=RAE, **asked))
+        await house.runs_all()
+        async with house.storage.reading() as saved:
+            [new] = await saved.works.begun_from(old.id)
+        path = Path(str(house.storage.url.database))
+    told = json.loads(await exported(path, old.id))
+    assert [run["second_to"] for run in told["runs"]] == [None, text.id]
+    assert [answer["second_to"] for answer in told["answers"]] == [None, text.id]
+    told = json.loads(await exported(path, new.id))
+    assert told["work"]["fresh_from"] == old.id
+    assert told["work"]["carried"] == {"brief_by": ANN, "people": [ANN], "answer_id": text.id}
+    document = await exported(path, new.id, as_json=False)
+    assert f"Started fresh from work {old.id}, with its brief and answer {text.id}." in document
+    assert "## Final made by no run of this work" in document
+    assert text.sha256 in document

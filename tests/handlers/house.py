@@ -11,6 +11,8 @@ from typing import Any
 
 from handlers.case import load_case
 from handlers.context import digest
+from handlers.crossing import somebody_hands_over
+from handlers.fresh import somebody_starts_fresh
 from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish
 from handlers.ports import Place, SeenMessage
 from handlers.request import somebody_asked
@@ -18,7 +20,7 @@ from handlers.review import somebody_clicked, somebody_reacted
 from handlers.run import run_stage
 from handlers.send_back import somebody_said_why, somebody_sends_back
 from handlers.stack import Stack, StageName
-from handlers.words import Body, Text, Who
+from handlers.words import Body, Link, Span, Text, Who
 from storage.database import Database
 from storage.records import Answer, Chained, Kind, Letter, Message, Run, Verdict, Work
 from tests.fakes import (
@@ -45,12 +47,14 @@ def words_of(body: Body | Message) -> str:
     return "\n".join("".join(_words(span) for span in line.spans) for line in shown.lines)
 
 
-def _words(span: Text | Who) -> str:
+def _words(span: Span) -> str:
     match span:
         case Who(person=person):
             return f"@{person}"
         case Text(text=text, style="code"):
             return f"`{text}`"
+        case Link(url=url, label=label):
+            return f"[{label}]({url})"
         case Text(text=text):
             return text
 
@@ -94,9 +98,20 @@ class House:
         await self.keeps(
             Letter(key=request.key, kind="request", line=request.key, body=request.to_json(), received_at=self.now())
         )
-        await somebody_asked(
-            request, storage=self.storage, slack=self.slack, stack=self.stack, now=self.now, new_id=self.new_id
-        )
+        tools: dict[str, Any] = {"storage": self.storage, "now": self.now, "new_id": self.new_id}
+        match request.verb:
+            case Verb.FRESH:
+                at: dict[str, Any] = {
+                    "slack": self.slack,
+                    "stack": self.stack,
+                    "cut": fake_cut,
+                    "link_to": lambda _, ts: f"at {ts}",
+                }
+                await somebody_starts_fresh(request, **at, **tools)
+            case Verb.TO_CONTENT:
+                await somebody_hands_over(request, cut=fake_cut, **tools)
+            case _:
+                await somebody_asked(request, slack=self.slack, stack=self.stack, **tools)
 
     async def keeps(self, letter: Letter) -> None:
         async with self.storage.transaction() as saved:
@@ -126,6 +141,7 @@ class House:
         await run_stage(
             run,
             storage=self.storage,
+            slack=self.slack,
             models=self.models,
             sources=self.sources,
             heartbeats=self.heartbeats,

@@ -244,7 +244,9 @@ Start work in a channel: `/draft <brief>` (also scout, implement, final)
 In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
 A reviewer may send a final back in words: `@Countersign send back <reason>`.
-Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this.
+Also: second opinion, fresh, again, status, context, cancel, help.
+Any message can be criticised: its menu, Critique this.
+Not sure which stage? `/route` asks four questions. Who does what: `/stack`.
 A final text counts only after a reviewer's reaction on exactly that text.\
 """,
             """\
@@ -252,7 +254,9 @@ Start work in a channel: `/cs-draft <brief>` (also scout, implement, final)
 In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
 A reviewer may send a final back in words: `@Countersign send back <reason>`.
-Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this.
+Also: second opinion, fresh, again, status, context, cancel, help.
+Any message can be criticised: its menu, Critique this.
+Not sure which stage? `/cs-route` asks four questions. Who does what: `/cs-stack`.
 A final text counts only after a reviewer's reaction on exactly that text.\
 """,
         ]
@@ -278,19 +282,59 @@ def test_parts_and_notes_are_labelled_and_the_last_part_carries_the_buttons() ->
     only = messages.part(TEXT, blocks, number=1, of=1, buttons=True)
     assert (words_of(only), [button.label for button in only.buttons]) == (
         "",
-        ["Critique", "Revise", "Final", "What did it see?"],
+        ["Critique", "Revise", "Final", "To code", "Second opinion", "What did it see?"],
     )
     first = messages.part(TEXT, blocks, number=1, of=2, buttons=False)
     assert (words_of(first), first.buttons) == ("final 1, part 1 of 2", ())
-    assert [
-        button.label
-        for button in messages.part(replace(TEXT, stage="scout"), blocks, number=1, of=1, buttons=True).buttons
-    ] == [
-        "Critique",
-        "What did it see?",
-    ]
     assert words_of(messages.notes(TEXT, blocks, number=1, of=1)) == "owner's notes · not part of the text"
     assert {button.value for button in only.buttons} == {"a-1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels"),
+    [
+        ({"stage": "draft"}, "Critique, Revise, Final, To code, Second opinion, What did it see?"),
+        (
+            {"stage": "implement", "lane": Lane.CODE},
+            "Critique, Revise, Final, To content, Second opinion, What did it see?",
+        ),
+        (
+            {"stage": "final", "lane": Lane.CODE},
+            "Critique, Revise, Final, To content, Second opinion, What did it see?",
+        ),
+        ({"stage": "scout"}, "Critique, Second opinion, What did it see?"),
+        ({"stage": "critique"}, "Second opinion, What did it see?"),
+        ({"stage": "draft", "run_id": None}, "Critique, Revise, Final, To code"),  # it came along from another thread
+        ({"stage": "scout", "run_id": None}, "Critique"),
+        ({"stage": "critique", "run_id": None}, ""),
+    ],
+)
+def test_under_an_answer_stands_what_can_be_done_with_it(changes: dict[str, Any], labels: str) -> None:
+    body = messages.part(replace(TEXT, **changes), [], number=1, of=1, buttons=True)
+    assert ", ".join(button.label for button in body.buttons) == labels
+
+
+def test_a_second_opinion_is_called_one_wherever_its_run_is_named() -> None:
+    second = replace(RUN, second_to="a-1")
+    assert words_of(messages.queued(second)) == "draft (second opinion) · queued · starting"
+    assert messages.name_of(replace(second, revises=True)) == "revise (second opinion)"
+    noted = messages.notes(replace(TEXT, stage="draft", second_to="a-1"), [], number=1, of=1)
+    assert words_of(noted) == "beside the first · not part of the text"
+
+
+def test_a_fresh_start_says_whence_it_comes_with_and_without_an_address() -> None:
+    old = replace(WORK, id="w-0", thread_ts=f"{NOW.timestamp():.6f}")
+    linked = messages.fresh_root(WORK, RUN, old, TEXT, link="https://zoo.slack.com/archives/C0/p1")
+    *_, whence = words_of(linked).splitlines()
+    assert whence == (
+        f"fresh start, draft for @{WORK.opened_by} from [another thread](https://zoo.slack.com/archives/C0/p1) · "
+        f"came along: brief and final 1 ({TEXT.sha256[:8]}), nothing else"
+    )
+    bare = messages.fresh_root(replace(WORK, brief=""), None, old, TEXT, link=None)
+    assert words_of(bare) == (
+        f"A fresh start without a brief\nfresh start for @{WORK.opened_by} from the thread of 3 Nov 2026, 14:32 UTC · "
+        f"came along: final 1 ({TEXT.sha256[:8]}), nothing else"
+    )
 
 
 @pytest.mark.parametrize(

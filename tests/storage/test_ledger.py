@@ -9,8 +9,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from sqlalchemy import text
 
+from storage.canonical import canonical
 from storage.database import Database
-from storage.ledger import canonical, first_fault, hash_of
+from storage.ledger import first_fault, hash_of
 from storage.records import Chained
 from storage.tables import ledger
 from tests.storage.records import NOON, entry, keep

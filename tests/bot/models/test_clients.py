@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from bot.models.assigned import AssignedModels
-from bot.models.clients import CONNECTIONS, Clients, OnlyTo, Origin, open_client, origin_of
+from bot.models.clients import CONNECTIONS, Clients, OnlyTo, open_client
+from bot.models.egress import Origin, origin_of
 from bot.models.errors import AttemptFailed
 from bot.models.gate import Gate
 from bot.playground.scripted import Fault, Recorded, Reply, ScriptedModels

@@ -211,6 +211,29 @@ async def test_many_who_ask_for_an_ordinary_place_ask_slack_once_in_half_a_minut
     assert len(desk.slack.calls_of("conversations.info")) == 2
 
 
+async def test_who_needs_to_know_a_place_as_it_is_now_hears_nothing_older_than_five_seconds(
+    desk: Desk, lookup: Lookup
+) -> None:
+    assert await lookup.place(LAUNCH) == Place(id=LAUNCH)
+    desk.slack.channels["launch"].is_archived = True
+    await desk.time.sleep(4.9)
+    assert await lookup.place(LAUNCH, now=True) == Place(id=LAUNCH)
+    await desk.time.sleep(0.1)
+    assert await lookup.place(LAUNCH, now=True) == Place(id=LAUNCH, is_archived=True)
+    assert len(desk.slack.calls_of("conversations.info")) == 2
+
+
+@pytest.mark.parametrize("kind", [{}, {"is_channel": "yes"}, {"is_channel": False, "is_canvas": True}])
+async def test_a_place_of_no_kind_we_know_is_strange(
+    lookup: Lookup, monkeypatch: pytest.MonkeyPatch, kind: dict[str, Any]
+) -> None:
+    async def ask(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"channel": {"id": LAUNCH, "is_member": True, "is_archived": False, **kind}}
+
+    monkeypatch.setattr(lookup._calls, "ask", ask)
+    assert (await lookup.place(LAUNCH)).is_strange
+
+
 @pytest.mark.parametrize("channel", ["C0PARTNERS", "C0QUIET", "C0DOCS"])
 async def test_a_place_shared_archived_or_without_us_is_asked_for_each_time(
     desk: Desk, lookup: Lookup, channel: str
