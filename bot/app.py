@@ -149,7 +149,7 @@ class Countersign(Parts):
         self._exit.push_async_callback(self.models.aclose)
         self.sources = self._sources or self._reading_room()
         who = await who_we_are(client)
-        self.lookup = lookup = Lookup(client=client, pace=self._pace, metrics=self.metrics)
+        self.lookup = lookup = Lookup(client=client, pace=self._pace, metrics=self.metrics, storage=self.storage)
         self.chat = Chat(
             client=client,
             database=self.storage,
@@ -180,7 +180,7 @@ class Countersign(Parts):
         self._is_introduced = True
         await self._keep_up()
         if self.role is not Role.INTAKE:
-            self._work()
+            self._work(tools)
 
     async def _keep_up(self) -> None:
         """With the file and the clock."""
@@ -206,7 +206,7 @@ class Countersign(Parts):
         self.storage.carry = courier.carry
         return courier
 
-    def _work(self) -> None:
+    def _work(self, tools: Tools) -> None:
         """Attend to what is to be done: found in the tables by three loops, or brought by the courier."""
         match self.courier:
             case Embedded() as courier:
@@ -237,6 +237,7 @@ class Countersign(Parts):
 
         self.webhook = Webhook(
             storage=self.storage,
+            slack=tools.slack,
             stack=lambda: self.live.stack,
             environment=self._environment,
             now=self.now,

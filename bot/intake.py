@@ -18,18 +18,19 @@ from bot.metrics import Handled, Metrics
 from handlers import messages
 from handlers.cancel import somebody_cancels
 from handlers.crossing import somebody_hands_over
+from handlers.deletion import somebody_deleted
 from handlers.download import somebody_downloads
 from handlers.errors import Refusal
 from handlers.fresh import LinkTo, somebody_starts_fresh
 from handlers.in_use import somebody_wants_stack
-from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
+from handlers.incoming import Click, Deletion, Entrance, Reaction, Reason, Request, Verb
 from handlers.offer import somebody_wants_questions
 from handlers.ports import Clock, LookupFailed, NewId, Slack
 from handlers.raising import somebody_raises
 from handlers.request import forget_url, owed, somebody_asked
 from handlers.result import Cut
 from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
-from handlers.send_back import somebody_said_why
+from handlers.send_back import somebody_said_why, somebody_sends_back
 from handlers.stack import Stack
 from handlers.status import help_for, somebody_wants_context, somebody_wants_status
 from handlers.words import Body
@@ -55,7 +56,7 @@ _LONGEST_WAIT = 60.0
 _CLOCKS_DIFFER = timedelta(seconds=5)
 
 Privately = Callable[..., Awaitable[None]]
-Said = Request | Reaction | Click | Reason
+Said = Request | Reaction | Click | Reason | Deletion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,6 +214,8 @@ def _read(letter: Letter) -> Said | None:
                 return Click.from_json(letter.body)
             case "reason":
                 return Reason.from_json(letter.body)
+            case "deletion":
+                return Deletion.from_json(letter.body)
             case unknown:
                 log.error("letter of an unknown kind", kind=unknown)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -229,6 +232,8 @@ async def _handle(said: Said, tools: Tools) -> None:
             await somebody_reacted(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Click():
             await somebody_clicked(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
+        case Deletion():
+            await somebody_deleted(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Reason():
             await somebody_said_why(
                 said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
@@ -244,6 +249,9 @@ async def _request(request: Request, tools: Tools) -> None:
         case Verb.RAISE:
             stack = tools.stack()
             await somebody_raises(request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
+        case Verb.SEND_BACK:
+            slack, stack = tools.slack, tools.stack()
+            await somebody_sends_back(request, storage=tools.storage, slack=slack, stack=stack, now=tools.now)
         case Verb.CANCEL:
             for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
                 await tools.abort(run)
@@ -339,7 +347,9 @@ async def _refuse(said: Said, sentence: str, tools: Tools) -> Handled:
 
 async def _work_of(said: Said, saved: Saved) -> Work | None:
     """The work in whose thread somebody asked; a slash command is always asked outside."""
-    if isinstance(said, Reaction | Click) or (isinstance(said, Request) and said.entrance is Entrance.COMMAND):
+    if isinstance(said, Reaction | Click | Deletion) or (
+        isinstance(said, Request) and said.entrance is Entrance.COMMAND
+    ):
         return None
     return await saved.works.in_thread(said.team, said.channel, said.thread_ts) if said.thread_ts else None
 

@@ -42,6 +42,7 @@ _VERB_WORDS = {
     "route": Verb.ROUTE,
     "stack": Verb.STACK,
 }
+_SENDS_BACK = frozenset({"send", "sent"})
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do", "start"})
 _RUN = re.compile(
     r"\s*[`/*_]*(?:(?:please|pls|do)\s+)*run\s+(?:(?:please|pls|do|a|the|run)\s+)*"
@@ -109,6 +110,8 @@ def read_stage(text: str) -> Asked:
     if word in _VERB_WORDS:
         verb = _VERB_WORDS[word]
         return Asked(verb=verb, words="" if verb is Verb.HELP else rest)
+    if word in _SENDS_BACK and (back := _next_word(rest))[0] == "back":
+        return Asked(verb=Verb.SEND_BACK, words=back[1].lstrip(" \t:,–—-"))
     stage = _STAGE_WORDS.get(word)
     if stage is None:
         return Asked(verb=Verb.HELP, words=text.strip())

@@ -26,6 +26,7 @@ class Verb(StrEnum):
     HELP = "help"
     DOWNLOAD = "download"
     RAISE = "raise"
+    SEND_BACK = "send_back"
     ROUTE = "route"
     STACK = "stack"
 
@@ -39,6 +40,7 @@ class Entrance(StrEnum):
     PIPELINE = "pipeline"
     SHORTCUT = "shortcut"
     SEND_BACK = "send_back"
+    POSTED_AGAIN = "posted_again"  # nobody asked a model: the same text in new messages
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,7 +229,85 @@ class Click:
         return cls(**{**body, "wish": Wish(body["wish"]), "at": datetime.fromisoformat(body["at"])})
 
 
-Word = Reaction | Click
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deletion:
+    """Somebody deleted a message of ours: Slack lets its admins do so."""
+
+    key: str
+    team: str
+    channel: str
+    message_ts: str
+    at: datetime
+
+    @property
+    def line(self) -> str:
+        """In one line with the words on the message."""
+        return line_of(self.channel, self.message_ts)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Deletion:
+        return cls(**{**body, "at": datetime.fromisoformat(body["at"])})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """Somebody sent a text back in words, in its thread. With what they pressed, it is one word: the last one counts.
+
+    Attributes:
+        message_ts: where their words stand.
+        words: the reason; may be empty.
+    """
+
+    key: str
+    team: str
+    channel: str
+    thread_ts: str
+    message_ts: str
+    person: str
+    words: str
+    at: datetime
+
+    @property
+    def line(self) -> str:
+        """In one line with all that is asked in the thread."""
+        return f"{self.team}/{self.channel}/{self.thread_ts}"
+
+    @property
+    def takes_away(self) -> bool:
+        return False
+
+    @property
+    def via(self) -> str:
+        return "reply"
+
+    @property
+    def emoji(self) -> None:
+        """There is none."""
+        return
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """Where and how Slack told it, and whether the reason came with it; the reason itself becomes a run's note."""
+        return {"message": self.message_ts, "event": self.key, "with_reason": bool(self.words)}
+
+    @property
+    def reason(self) -> Reason:
+        """The words for themselves."""
+        return Reason(
+            key=f"{self.key}/reason"[:200],
+            team=self.team,
+            channel=self.channel,
+            thread_ts=self.thread_ts,
+            person=self.person,
+            words=self.words,
+            at=self.at,
+        )
+
+
+Word = Reaction | Click | Reply
 """Somebody's yes or no about a text, given or taken back, in whichever way."""
 
 

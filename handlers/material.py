@@ -62,7 +62,12 @@ def target_of(run: Run, answers: Sequence[Answer]) -> Answer | None:
 
 def critiques_of(text: Answer, answers: Sequence[Answer]) -> list[Answer]:
     """The critiques that read exactly this text; those of its predecessors are stale."""
-    return [a for a in answers if a.stage == StageName.CRITIQUE and a.about_id == text.id]
+    same = {text.id}  # and what it was before it was posted again
+    before = next((a for a in answers if a.id == text.about_id), None)
+    while before is not None and before.id not in same and (before.stage, before.sha256) == (text.stage, text.sha256):
+        same.add(before.id)
+        before = next((a for a in answers if a.id == before.about_id), None)
+    return [a for a in answers if a.stage == StageName.CRITIQUE and a.about_id in same]
 
 
 def material(run: Run, work: Work, answers: Sequence[Answer], *, sources: Sequence[Item] = ()) -> list[Item]:

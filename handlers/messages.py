@@ -323,6 +323,7 @@ def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None,
         line(bold("Start work in a channel: "), code(f"{command} <brief>"), " (also scout, implement, final)"),
         line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
+        line("A reviewer may send a final back in words: ", code(f"{BOT} send back <reason>"), "."),
         *([line(bold("Several stages in a row: "), *_named_pipelines(pipelines))] if pipelines else []),
         line("Also: second opinion, fresh, again, status, context, cancel, help."),
         line("Any message can be criticised: its menu, Critique this."),
@@ -485,7 +486,11 @@ def approved_by(
     return replace(said, buttons=(Button(action="download", label="Download", value=answer.id),))
 
 
-def sent_back(answer: Answer, by: str) -> Body:
+def sent_back(answer: Answer, by: str, *, said_why: bool = False) -> Body:
+    """Said with the question for the reason, unless that came with it."""
+    if said_why:
+        told = f": text {short(answer.sha256)}. What they said becomes the note of the next run."
+        return verdict(answer, "changes_requested", "Sent back by ", Who(person=by), told)
     told = (
         f": text {short(answer.sha256)}. Reply here with the reason: the next final starts at once, with it as "
         f"its note; `polish: …` or `revise: …` sends it to that stage instead. Or anybody may ask with `{BOT} final …`."
@@ -529,11 +534,11 @@ def expired(answer: Answer, seconds: float) -> Body:
     return verdict(answer, "expired", f"{told}approved. `{BOT} final` makes a new version to approve.")
 
 
-def lapsed(who: Sequence[str], why: str) -> Body:
+def lapsed(who: Sequence[str], why: str) -> Line:
     """An approval that stopped counting, found when it was looked at again."""
     approvals = "The approval by " if len(who) == 1 else "The approvals by "
     told = f" do{'es' * (len(who) == 1)} not count any more. {why}"
-    return plain(line(approvals, *people(who, between=" and "), told), fallback="An approval does not count any more")
+    return line(approvals, *people(who, between=" and "), told)
 
 
 # money

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from handlers import messages
 from handlers.case import card_of, entry_about, is_older_version, load_case, reviewers_of, show_state
@@ -38,20 +39,38 @@ async def open_review(run: Run, work: Work, answer: Answer, *, saved: Saved, sta
     await saved.outbox.plan(owed(work, run, Kind.REVIEW, f"{run.id}/review", card, now=now, answer=answer))
     body = {
         "sha256": answer.sha256,
-        "authors": list(review.authors),
+        **opened_as(review),
         "reviewers": list(reviewers_of(stack, work.channel)),
+        "quorum": rules.quorum,
+        "solo": rules.solo,
+        "rules": stack.digest,
     }
     await saved.ledger.append(entry_about(case, "countersign", "review_opened", at, body))
 
 
-async def supersede_older(run: Run, work: Work, answer: Answer, *, saved: Saved, stack: Stack, now: Clock) -> None:
-    """A newer final stands in the thread: say of each older one that it cannot be approved any more."""
+def opened_as(review: Review) -> dict[str, Any]:
+    """What of a review never changes."""
+    return {
+        "authors": list(review.authors),
+        "asked_by": review.asked_by,
+        "opened_at": review.opened_at.isoformat(),
+        "expires_at": review.expires_at.isoformat() if review.expires_at else None,
+    }
+
+
+async def supersede_older(
+    run: Run, work: Work, answer: Answer, *, saved: Saved, stack: Stack, now: Clock, told: str = ""
+) -> None:
+    """A newer final stands in the thread: say of each older one that it cannot be approved any more.
+
+    `told`: in these words, where the newer one is the same text.
+    """
     for review in await saved.reviews.of_work(work.id):
         case = await load_case(review.answer_id, saved)
         if case is None or case.answer.id == answer.id or not is_older_version(case.answer, answer):
             continue
-        told = f"Text {short(case.answer.sha256)} is superseded by {title(answer)} ({short(answer.sha256)})."
-        body = messages.verdict(case.answer, ReviewState.SUPERSEDED, told)
+        superseded = f"Text {short(case.answer.sha256)} is superseded by {title(answer)} ({short(answer.sha256)})."
+        body = messages.verdict(case.answer, ReviewState.SUPERSEDED, told or superseded)
         slot = f"{review.run_id}/superseded"
         if await saved.outbox.plan(owed(work, run, Kind.VERDICT, slot, body, now=now, answer=case.answer)):
             await saved.reviews.want_reason(review.answer_id, None)

@@ -368,6 +368,7 @@ def _entry(made: Made, answer: Answer, at: datetime) -> Entry:
         answer_id=answer.id,
         body={
             "stage": made.run.stage,
+            "lane": answer.lane,
             "sha256": answer.sha256,
             "model": made.got.key,
             "served": made.got.answer.served_id,

@@ -10,6 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
+def words_of(body: Body) -> str:
+    """What a message says in our own words, on one line, people by their ids."""
+    said = ("".join(_plainly(span) for span in line.spans) for line in body.lines)
+    return " / ".join(" ".join(words.split()) for words in said)
+
+
+def _plainly(span: Span) -> str:
+    match span:
+        case Who(person=person):
+            return f"@{person}"
+        case Link(url=url, label=label):
+            return f"{label} ({url})"
+        case Text(text=text):
+            return text
+
+
 def storable(text: str) -> str:
     """The text without what no database takes: lone surrogates become U+FFFD, NUL its visible sign."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "␀")

@@ -263,7 +263,6 @@ class Review:
     expires_at: datetime | None = None
     remind_at: datetime | None = None
     reminded: int = 0
-    handed_on_at: datetime | None = None
     reason_wanted_from: str | None = None
 
 

@@ -261,7 +261,6 @@ reviews = Table(
     Column("expires_at", Moment),
     Column("remind_at", Moment),
     Column("reminded", Integer, nullable=False, default=0),
-    Column("handed_on_at", Moment),
     Column("reason_wanted_from", String(40)),
 )
 Index("ix_reviews_work", reviews.c.work_id)

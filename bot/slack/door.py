@@ -15,14 +15,14 @@ from bot.slack.plain import Pointer, plain_words, take_permalink
 from bot.slack.route_form import ROUTE_ADVICE, ROUTE_BUTTON, Faulty, Opener, read_wanted
 from handlers.asking import Asked, read_mention
 from handlers.errors import Refusal
-from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish
+from handlers.incoming import Click, Deletion, Entrance, Reaction, Reason, Request, Verb, Wish
 from handlers.stack import StageName
 from storage.records import Letter
 
 log = structlog.get_logger(__name__)
 
 Payload = dict[str, Any]
-Said = Request | Reaction | Click | Reason
+Said = Request | Reaction | Click | Reason | Deletion
 
 BUTTONS = {
     "critique": Asked(verb=Verb.STAGE, stage=StageName.CRITIQUE),
@@ -94,9 +94,9 @@ class Door:
             log.exception("a message could not be read back", channel=channel)
             return None
 
-    def seen(self, reaction: Reaction) -> Letter:
-        """The letter of a reaction that was found by looking."""
-        return self._letter(reaction)
+    def seen(self, found: Reaction | Deletion) -> Letter:
+        """The letter of a reaction or a deletion that was found by looking."""
+        return self._letter(found)
 
     def _value(self, body: Payload) -> Said | None:
         if "command" in body:
@@ -218,14 +218,16 @@ class Door:
             reply_url=body.get("response_url"),
         )
 
-    def event(self, body: Payload) -> Request | Reaction | Reason | None:
-        """A mention, a reaction, or a reply that may be a reason."""
+    def event(self, body: Payload) -> Request | Reaction | Reason | Deletion | None:
+        """A mention, a reaction, a reply that may be a reason, or that a message of ours was deleted."""
         event = body.get("event") or {}
         match event.get("type"):
             case "app_mention":
                 return self.mention(body, event)
             case "reaction_added" | "reaction_removed":
                 return self.reaction(body, event)
+            case "message" if event.get("subtype") == "message_deleted":
+                return self.deletion(body, event)
             case "message":
                 return self.reply(body, event)
             case _:
@@ -233,7 +235,7 @@ class Door:
 
     def mention(self, body: Payload, event: Payload) -> Request | None:
         """`@bot critique [link] words`, in a thread or starting one."""
-        if event.get("bot_id") or event.get("edited") or not event.get("user"):
+        if event.get("bot_id") or event.get("edited") or event.get("user") in {None, "", self.bot_user}:
             return None
         text = str(event.get("text") or "")
         called = self._calls_us().search(text)
@@ -280,11 +282,19 @@ class Door:
             at=moment(event["event_ts"]),
         )
 
+    def deletion(self, body: Payload, event: Payload) -> Deletion | None:
+        """A message of ours is gone; whose it was stands in what Slack shows of it."""
+        if (event.get("previous_message") or {}).get("user") != self.bot_user:
+            return None
+        return deletion_of(_team_of(body), event["channel"], event["deleted_ts"], moment(event["event_ts"]))
+
     def reply(self, body: Payload, event: Payload) -> Reason | None:
         """A person's plain reply in a thread; the inbox takes it only if a reason is wanted from them there."""
         if event.get("subtype") not in _REPLIES or event.get("bot_id"):
             return None
-        if not event.get("thread_ts") or not event.get("user") or event["ts"] == event["thread_ts"]:
+        if event.get("user") in {None, "", self.bot_user}:
+            return None
+        if not event.get("thread_ts") or event["ts"] == event["thread_ts"]:
             return None
         text = str(event.get("text") or "")
         if self._calls_us().search(text):
@@ -407,6 +417,8 @@ class Door:
                 kind, line = "reaction", value.line
             case Click():
                 kind, line = "click", value.line
+            case Deletion():
+                kind, line = "deletion", value.line
             case Reason():
                 kind, line = "reason", f"{value.team}/{value.channel}/{value.thread_ts}"
         return Letter(key=value.key, kind=kind, line=line[:_KEY_LIMIT], body=value.to_json(), received_at=self.now())
@@ -419,6 +431,11 @@ def _team_of(body: Payload) -> str:
         return str(installed[0]["team_id"])
     team: str = body.get("team_id") or (body.get("team") or {}).get("id") or body["user"]["team_id"]
     return team
+
+
+def deletion_of(team: str, channel: str, ts: str, at: datetime) -> Deletion:
+    """The same, however it is known: a message is deleted once."""
+    return Deletion(key=_key("deletion", channel, ts), team=team, channel=channel, message_ts=ts, at=at)
 
 
 def _empty(command: str, stage: StageName) -> str:

@@ -67,7 +67,13 @@ def build_app(
     counted = metrics or Metrics()
     tokenless = AsyncWebClient(base_url=client.base_url, session=client.session, retry_handlers=[])
     tokenless.proxy = None  # and with a token, Bolt would leave `authorize` aside
-    app = AsyncApp(client=tokenless, authorize=authorize, signing_secret=signing_secret or "", logger=None)
+    app = AsyncApp(
+        client=tokenless,
+        authorize=authorize,
+        signing_secret=signing_secret or "",
+        logger=None,
+        ignoring_self_events_enabled=False,  # else nobody would hear that a message of ours was deleted
+    )
 
     @app.middleware
     async def keep(req: AsyncBoltRequest, next: Callable[[], Awaitable[Any]]) -> BoltResponse | None:  # noqa: A002  Bolt's word
@@ -99,8 +105,8 @@ def build_app(
 def _follow_groups(app: AsyncApp, lookup: Lookup) -> None:
     @app.event("subteam_members_changed")
     async def group_changed(event: dict[str, Any]) -> None:
-        """Who reviews is asked anew. Another process hears nothing of it: it asks every five minutes."""
-        lookup.forget_group(str(event.get("subteam_id")))
+        """Who reviews is asked anew, in every process."""
+        await lookup.forget_group(str(event.get("subteam_id")))
 
 
 def _route(app: AsyncApp, desk: RouteDesk, door: Callable[[], Door]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -16,6 +17,7 @@ from bot.slack.calls import CallFailed, Calls
 from bot.slack.pace import Pace
 from bot.slack.seen import digest_of, words_of
 from handlers.ports import LookupFailed, Person, Place, SeenMessage
+from storage.database import Database
 
 _GROUP_SECONDS = 300.0
 _PLACE_SECONDS = 30.0
@@ -26,6 +28,9 @@ _SHARED = ("is_ext_shared", "is_shared", "is_pending_ext_shared")
 _KINDS = ("is_channel", "is_group", "is_im", "is_mpim")
 _GONE = frozenset({"message_not_found", "thread_not_found"})
 _NOT_SHOWN = frozenset({"user_not_found", "user_not_visible"})
+_NEXT = timedelta(microseconds=1)
+
+_Changes = tuple[int, datetime | None]
 
 
 class Lookup:
@@ -39,11 +44,15 @@ class Lookup:
         tick: Callable[[], float] = time.monotonic,
         patience: float = _PATIENCE,
         metrics: Metrics | None = None,
+        storage: Database | None = None,
     ) -> None:
+        """With a storage, a group that another process heard to have changed is asked for again here, too."""
+        self._storage = storage
+        self._changes: Counter[str] = Counter()  # of each group, as far as this process heard
         self._calls = Calls(client, pace or Pace(), metrics=metrics)
         self._tick = tick
         self._patience = patience
-        self._groups: dict[str, tuple[float, frozenset[str]]] = {}
+        self._groups: dict[str, tuple[float, _Changes, frozenset[str]]] = {}
         self._places: dict[str, tuple[float, Place]] = {}
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by channel: many ask at once
         self._team: str | None = None
@@ -75,19 +84,31 @@ class Lookup:
 
     async def members_of(self, group: str) -> frozenset[str]:
         """The members of a user group, at most five minutes old."""
-        kept = self._groups.get(group)
-        if kept and self._tick() - kept[0] < _GROUP_SECONDS:
-            return kept[1]
+        kept, changes = self._groups.get(group), await self._changes_of(group)
+        if kept and kept[1] == changes and self._tick() - kept[0] < _GROUP_SECONDS:
+            return kept[2]
         asked_at = self._tick()
         users = (await self._ask("usergroups.users.list", usergroup=group)).get("users")
         if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
             raise LookupFailed(f"Slack did not list the members of {group}")
-        self._groups[group] = (asked_at, frozenset(users))
-        return self._groups[group][1]
+        self._groups[group] = (asked_at, changes, frozenset(users))
+        return self._groups[group][2]
 
-    def forget_group(self, group: str) -> None:
-        """A group has changed; the next question goes to Slack."""
-        self._groups.pop(group, None)
+    async def forget_group(self, group: str) -> None:
+        """A group has changed; the next question goes to Slack, in every process, and so does one under way."""
+        self._changes[group] += 1
+        if self._storage is not None:
+            async with self._storage.transaction() as saved:
+                last = await saved.marks.get(_changed(group))
+                at = datetime.now(UTC)
+                await saved.marks.set(_changed(group), max(at, last + _NEXT) if last else at)
+
+    async def _changes_of(self, group: str) -> _Changes:
+        """What must be the same for what is kept to be still true."""
+        if self._storage is None:
+            return self._changes[group], None
+        async with self._storage.reading() as saved:
+            return self._changes[group], await saved.marks.get(_changed(group))
 
     async def place(self, channel: str, *, now: bool = False) -> Place:
         """A conversation, at most half a minute old; `now`: at most five seconds.
@@ -195,6 +216,10 @@ class Lookup:
             raise LookupFailed(f"{method}: {failed.code}") from failed
         except TimeoutError as late:
             raise LookupFailed(f"{method}: no answer in {self._patience:g} s") from late
+
+
+def _changed(group: str) -> str:
+    return f"group changed/{group}"[:200]
 
 
 def _code(failed: LookupFailed) -> str | None:

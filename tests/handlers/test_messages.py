@@ -200,10 +200,11 @@ def test_verdicts() -> None:
         messages.approved_by(TEXT, [ANN], NOW, "5d02c9aa41e7ffff", solo=True),
         messages.approved_by(TEXT, [RAE], NOW, "5d02c9aa41e7ffff", solo=False, freed_by=SAM),
         messages.sent_back(TEXT, SAM),
+        messages.sent_back(TEXT, SAM, said_why=True),
         messages.took_back(TEXT, "withdrawn", RAE, "the approval", waits=True),
         messages.took_back(TEXT, "expired", RAE, "the approval", waits=False),
         messages.took_back(TEXT, "awaiting", SAM, "the send-back", waits=True),
-        messages.lapsed([RAE, SAM], "No longer among the reviewers."),
+        messages.plain(messages.lapsed([RAE, SAM], "No longer among the reviewers.")),
     ]
     assert [words_of(one) for one in said] == snapshot(
         [
@@ -212,6 +213,7 @@ def test_verdicts() -> None:
             "Approved by @U0ANN: text 8c1f04be, 14:32 UTC. Solo mode: approved by who asked for it. Ledger 5d02c9aa41e7.",
             "@U0SAM withdrew the send-back. Approved by @U0RAE: text 8c1f04be, 14:32 UTC. Ledger 5d02c9aa41e7.",
             "Sent back by @U0SAM: text 8c1f04be. Reply here with the reason: the next final starts at once, with it as its note; `polish: …` or `revise: …` sends it to that stage instead. Or anybody may ask with `@Countersign final …`.",
+            "Sent back by @U0SAM: text 8c1f04be. What they said becomes the note of the next run.",
             "@U0RAE withdrew the approval. Waiting for a reviewer again.",
             "@U0RAE withdrew the approval.",
             "@U0SAM withdrew the send-back. Waiting for a reviewer again.",
@@ -241,6 +243,7 @@ thread so far about $0.05\
 Start work in a channel: `/draft <brief>` (also scout, implement, final)
 In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
+A reviewer may send a final back in words: `@Countersign send back <reason>`.
 Also: second opinion, fresh, again, status, context, cancel, help.
 Any message can be criticised: its menu, Critique this.
 Not sure which stage? `/route` asks four questions. Who does what: `/stack`.
@@ -250,6 +253,7 @@ A final text counts only after a reviewer's reaction on exactly that text.\
 Start work in a channel: `/cs-draft <brief>` (also scout, implement, final)
 In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
+A reviewer may send a final back in words: `@Countersign send back <reason>`.
 Also: second opinion, fresh, again, status, context, cancel, help.
 Any message can be criticised: its menu, Critique this.
 Not sure which stage? `/cs-route` asks four questions. Who does what: `/cs-stack`.

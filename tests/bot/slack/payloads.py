@@ -123,6 +123,22 @@ def submission(**changes: Any) -> Payload:
     }
 
 
+def deleted(**changes: Any) -> Payload:
+    """A message of the bot's own was deleted."""
+    ts = "1790000000.000200"
+    event = {
+        "type": "message",
+        "subtype": "message_deleted",
+        "channel": "C0LAUNCH",
+        "hidden": True,
+        "deleted_ts": ts,
+        "ts": "1790000009.000100",
+        "event_ts": "1790000009.000100",
+        "previous_message": {"type": "message", "user": "UBOT", "bot_id": "B0BOT", "ts": ts, "text": "final 1"},
+    }
+    return vary(event, **changes)
+
+
 CHOSEN = {"job": "first_pass", "matters": "speed", "stakes": "fast_pass", "eyes": "here"}
 WORDS = "Announce the open cage"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bot.slack.door import Door, moment
+from bot.slack.door import Door, deletion_of, moment
 from handlers.errors import Refusal
-from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish
+from handlers.incoming import Click, Deletion, Entrance, Reaction, Reason, Request, Verb, Wish
 from handlers.stack import StageName
 from storage.records import Letter
 from tests.bot.slack.payloads import (
@@ -23,6 +23,7 @@ from tests.bot.slack.payloads import (
     Payload,
     click,
     command,
+    deleted,
     delivery,
     four_answers,
     mention,
@@ -386,6 +387,18 @@ def test_in_a_shared_channel_the_workspace_is_the_one_we_are_installed_in() -> N
     assert asked(delivery(mention(), authorizations=[])).team == "T0PLAY"
 
 
+# deletions
+
+
+def test_a_message_of_ours_that_was_deleted_is_a_deletion_whoever_tells_it_and_however_often() -> None:
+    letter = one(delivery(deleted()))
+    assert (letter.kind, letter.line) == ("deletion", "reaction/C0LAUNCH/1790000000.000200")
+    told = Deletion.from_json(letter.body)
+    assert (told.team, told.channel, told.message_ts) == ("T0PLAY", "C0LAUNCH", "1790000000.000200")
+    found = deletion_of("T0PLAY", "C0LAUNCH", "1790000000.000200", told.at + timedelta(hours=1))
+    assert a_door().seen(found).key == letter.key
+
+
 # what asks nothing of us: no letter, and never an exception
 
 MESSAGE_ITEM = {"type": "message", "channel": "C0LAUNCH", "ts": "1790000000.000200"}
@@ -404,6 +417,11 @@ NOTHING: dict[str, Payload] = {
     "member_joined_channel": delivery({"type": "member_joined_channel", "user": "UBOT", "channel": "C0LAUNCH"}),
     "message_changed": delivery(reply(subtype="message_changed")),
     "message_deleted": delivery(reply(subtype="message_deleted")),
+    "a person's message deleted": delivery(deleted(previous_message={"user": "U0ANN", "text": "hm"})),
+    "a deletion that shows nothing of what was there": delivery(deleted(previous_message=GONE)),
+    "a deletion without a place": delivery(deleted(deleted_ts=GONE)),
+    "our own message": delivery(reply(user="UBOT")),
+    "a mention by ourselves": delivery(mention(user="UBOT")),
     "message_replied": delivery(reply(subtype="message_replied")),
     "channel_join": delivery(reply(subtype="channel_join")),
     "bot_message": delivery(reply(subtype="bot_message", bot_id="B0")),

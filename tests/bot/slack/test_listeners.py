@@ -373,7 +373,7 @@ class Groups:
     def __init__(self) -> None:
         self.forgotten: list[str] = []
 
-    def forget_group(self, group: str) -> None:
+    async def forget_group(self, group: str) -> None:
         self.forgotten.append(group)
 
 

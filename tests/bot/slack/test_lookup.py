@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from handlers.ports import LookupFailed, Person, Place
 from storage.records import Kind
 from tests.bot.slack.desk import LAUNCH, Desk
 from tests.bot.slack.test_chat import answer_of
+from tests.fakes import open_database
 
 
 @pytest.fixture
@@ -145,8 +147,36 @@ async def test_the_members_of_a_group_are_kept_for_five_minutes_at_most(desk: De
 async def test_a_group_that_changed_is_asked_for_again(desk: Desk, lookup: Lookup) -> None:
     await lookup.members_of("S0REVIEW")
     desk.slack.groups["S0REVIEW"] = ["U0SAM"]
-    lookup.forget_group("S0REVIEW")
+    await lookup.forget_group("S0REVIEW")
     assert await lookup.members_of("S0REVIEW") == {"U0SAM"}
+
+
+async def test_a_group_that_changes_while_it_is_asked_for_is_asked_for_again(desk: Desk, lookup: Lookup) -> None:
+    ask = lookup._ask
+
+    async def while_it_changes(method: str, **arguments: str) -> dict[str, Any]:
+        answer = await ask(method, **arguments)
+        desk.slack.groups["S0REVIEW"] = ["U0SAM"]
+        await lookup.forget_group("S0REVIEW")
+        return answer
+
+    lookup._ask = while_it_changes  # type: ignore[method-assign]  # as the test says
+    assert await lookup.members_of("S0REVIEW") == {"U0RAE", "U0SAM"}
+    lookup._ask = ask  # type: ignore[method-assign]
+    assert await lookup.members_of("S0REVIEW") == {"U0SAM"}
+
+
+async def test_what_one_process_hears_of_a_group_the_others_know(desk: Desk, tmp_path: Path) -> None:
+    async with open_database(tmp_path, durable=False) as storage:
+        hears, decides = (Lookup(client=desk.client, pace=Pace(), storage=storage) for _ in range(2))
+        assert await decides.members_of("S0REVIEW") == {"U0RAE", "U0SAM"}
+        for left in (["U0SAM"], []):
+            desk.slack.groups["S0REVIEW"] = left
+            await hears.forget_group("S0REVIEW")
+            assert await decides.members_of("S0REVIEW") == set(left)
+        asked = len(desk.slack.calls_of("usergroups.users.list"))
+        assert await decides.members_of("S0REVIEW") == set()
+        assert len(desk.slack.calls_of("usergroups.users.list")) == asked, "what nobody changed is kept"
 
 
 async def test_a_group_slack_does_not_tell_of_has_no_members_we_know(desk: Desk, lookup: Lookup) -> None:
