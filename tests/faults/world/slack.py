@@ -250,7 +250,7 @@ class Slack:
     def _channel(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked["channel"] not in CHANNELS:
             raise KeyError("channel_not_found")
-        return {"channel": {"id": asked["channel"], "is_member": True, "is_archived": False}}
+        return {"channel": {"id": asked["channel"], "is_channel": True, "is_member": True, "is_archived": False}}
 
     def _history(self, asked: dict[str, Any]) -> dict[str, Any]:
         there = [one for one in self._readable(asked) if one.thread_ts is None]
