@@ -102,10 +102,20 @@ async def test_everyone_with_a_hand_in_it_is_refused_and_kept_in_the_ledger(hous
     await house.reacts(RAE, final)
     assert await house.state(final) == "approved"
     [opened] = [entry for entry in await house.ledger() if entry.what == "review_opened"]
+    async with house.storage.reading() as saved:
+        review = await saved.reviews.get(final.id)
+    assert review is not None
+    assert review.expires_at is not None
     assert json.loads(opened.body) == {
         "sha256": final.sha256,
         "authors": [ANN, TAO, SAM],
+        "asked_by": TAO,
+        "opened_at": review.opened_at.isoformat(),
+        "expires_at": review.expires_at.isoformat(),
         "reviewers": [ANN, RAE, SAM, TAO],
+        "quorum": 1,
+        "solo": False,
+        "rules": house.stack.digest,
     }
 
 
