@@ -80,8 +80,10 @@ async def test_old_news_are_kept_with_the_moment_they_came(house: House, text: A
     await house.delivers(seen)
     for word, outcome in ((anew, SEEN_BEFORE), (away, OVERTAKEN)):
         house.now.goes_on(seconds=5)
+        house.slack.asked.clear()
         await house.delivers(word)
         assert await settled(house, word.key) == (outcome, True)
+        assert house.slack.asked == []
 
 
 async def test_what_is_wrong_with_a_text_is_the_outcome_of_its_approval(house: House, text: Answer) -> None:
@@ -91,6 +93,53 @@ async def test_what_is_wrong_with_a_text_is_the_outcome_of_its_approval(house: H
     await house.delivers(reaction)
     [told] = await house.told(RAE, text.work_id)
     assert await settled(house, reaction.key) == (told, True)
+
+
+async def test_a_reaction_on_what_the_bot_says_about_a_text_is_none_on_the_text(house: House, text: Answer) -> None:
+    await house.reacts(RAE, text)
+    await house.posts()
+    [said] = await house.said(text.work_id, Kind.VERDICT)
+    assert said.answer_id == text.id
+    reaction = house.reaction(SAM, CROSS, said)
+    await house.delivers(reaction)
+    assert await settled(house, reaction.key) == ("not about a review", True)
+    assert await house.state(text) == "approved"
+
+
+# what Slack is asked
+
+
+async def test_slack_is_asked_once_for_each_thing_that_must_be_known(house: House, text: Answer) -> None:
+    thread = (await house.work(text.work_id)).thread_ts
+    house.rules(reviewers=(RAE, SAM, "S0DESK", "S0BOARD"), quorum=2)
+    house.slack.groups |= {"S0DESK": frozenset({STAN}), "S0BOARD": frozenset({STAN})}
+    asked = house.slack.asked
+    for word, wanted in (
+        (house.reaction(RAE, CHECK, await house.message_of(text)), [f"messages {thread}", f"person {RAE}"]),
+        (
+            house.reaction(STAN, CHECK, await house.message_of(text)),
+            ["group S0BOARD", "group S0DESK", f"messages {thread}", f"person {RAE}", f"person {STAN}"],
+        ),
+        (house.reaction(SAM, CHECK, await house.message_of(text), added=False), []),
+        (house.reaction(SAM, CROSS, await house.message_of(text)), [f"person {SAM}"]),
+        (house.reaction(RAE, CHECK, await house.message_of(text), added=False), []),
+    ):
+        asked.clear()
+        await house.delivers(word)
+        assert sorted(asked) == wanted, word
+
+
+async def test_whose_word_counts_for_nothing_anyway_hears_nothing_of_the_texts_faults(
+    house: House, text: Answer
+) -> None:
+    part = await house.message_of(text)
+    house.slack.tampers(LAUNCH, str(part.ts), edited=True)
+    reaction = house.reaction(STAN, CHECK, part)
+    house.slack.asked.clear()
+    await house.delivers(reaction)
+    assert house.slack.asked == [f"person {STAN}"]
+    assert await settled(house, reaction.key) == (Judgement.NOT_A_REVIEWER, True)
+    assert await house.told(STAN, text.work_id) == [f"Only a reviewer's reaction counts here. Ask @{RAE} or @{SAM}."]
 
 
 # the moments at which a process may die
