@@ -341,3 +341,34 @@ async def test_the_buttons_word_is_kept_with_what_it_takes_back(house: House, te
     )
     assert [state for state, _ in await house.verdicts_said(text.work_id)] == ["approved", "withdrawn"]
     assert await house.told(RAE, text.work_id) == []
+
+
+async def test_a_click_that_says_what_stands_already_changes_nothing_and_is_told_so(house: House, text: Answer) -> None:
+    house.rules(quorum=2)
+    await house.reacts(SAM, text)
+    first, again = [await house.clicks(RAE, text, Wish.APPROVE) for _ in range(2)]
+    assert await settled(house, again.key) == ("approved_already", True)
+    assert await house.outcome(first.key) == "counts"
+    assert await house.told(RAE, text.work_id) == [
+        f"You have approved text {text.sha256[:8]} already, so this click changed nothing."
+    ]
+    assert len(await house.verdicts(text)) == 2
+    for _ in range(2):
+        await house.clicks(RAE, text, Wish.SEND_BACK)
+    assert [one.kind for one in await house.verdicts(text)][2:] == [VerdictKind.SEND_BACK] * 2
+    await house.reacts(SAM, text)
+    assert [one.person for one in await house.verdicts(text)] == [SAM, RAE, RAE, RAE, SAM], "a reaction is no click"
+
+
+async def test_where_the_buttons_are_switched_off_only_a_reaction_counts(house: House, text: Answer) -> None:
+    house.rules(buttons=False)
+    click = await house.clicks(RAE, text, Wish.APPROVE)
+    assert await settled(house, click.key) == ("no_buttons", True)
+    assert await house.told(RAE, text.work_id) == [
+        (
+            "The buttons are switched off here, so your click changed nothing. "
+            "On the text, ✅ approves it, ❌ sends it back."
+        )
+    ]
+    await house.reacts(RAE, text)
+    assert await house.state(text) == "approved"
