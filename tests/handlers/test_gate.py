@@ -372,3 +372,13 @@ async def test_where_the_buttons_are_switched_off_only_a_reaction_counts(house: 
     ]
     await house.reacts(RAE, text)
     assert await house.state(text) == "approved"
+
+
+async def test_a_removal_delivered_again_changes_nothing(house: House, text: Answer) -> None:
+    message = await house.message_of(text)
+    await house.reacts(RAE, text)
+    removal = house.reaction(RAE, CHECK, message, added=False)
+    for _ in range(2):
+        await house.delivers(removal)
+    assert [one.kind for one in await house.verdicts(text)] == ["approve", "withdraw"]
+    assert await house.outcome(removal.key) == "withdraw"
