@@ -245,6 +245,44 @@ async def test_what_is_given_and_taken_at_one_moment_is_taken_whichever_comes_fi
     assert await house.outcome(taken.key) == "nothing to take away"
 
 
+async def test_a_removal_that_came_early_is_found_behind_whatever_else_was_handled(house: House, text: Answer) -> None:
+    message = await house.message_of(text)
+    given = house.reaction(RAE, CHECK, message)
+    removed = house.reaction(RAE, CHECK, message, added=False)
+    for word in (house.reaction(SAM, CHECK, message), removed, given):
+        await house.delivers(word)
+    said = [(one.person, one.kind) for one in await house.verdicts(text)]
+    assert said == [(SAM, "approve"), (RAE, "approve"), (RAE, "withdraw")]
+    assert await house.state(text) == "approved"
+
+
+async def test_an_early_removal_of_one_reaction_takes_no_other_one_away(house: House, text: Answer) -> None:
+    message = await house.message_of(text)
+    first = house.reaction(RAE, CHECK, message)
+    removed = house.reaction(RAE, "heavy_check_mark", message, added=False)
+    for word in (removed, house.reaction(RAE, "heavy_check_mark", message), first):
+        await house.delivers(word)
+    assert [(one.kind, one.emoji) for one in await house.verdicts(text)] == [
+        ("approve", "heavy_check_mark"),
+        ("approve", CHECK),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("early", "kinds"),
+    [((Wish.WITHDRAW, Wish.WITHDRAW), ["approve", "withdraw"]), ((Wish.TAKE_BACK,), ["approve"])],
+    ids=["twice", "something else"],
+)
+async def test_of_clicks_that_came_early_only_what_takes_something_is_kept(
+    house: House, text: Answer, early: tuple[Wish, ...], kinds: list[str]
+) -> None:
+    card = await house.message_of(text, Kind.REVIEW)
+    given = house.click(RAE, Wish.APPROVE, text, card)
+    for word in (*(house.click(RAE, wish, text, card) for wish in early), given):
+        await house.delivers(word)
+    assert [one.kind for one in await house.verdicts(text)] == kinds
+
+
 # what lapses
 
 
