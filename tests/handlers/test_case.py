@@ -38,6 +38,9 @@ def test_the_state_follows_from_the_verdicts_the_rules_the_clock_and_newer_texts
     unsaid = verdict(evidence={"message": "1.1"})  # it says nothing of a quorum: the rules do
     assert a_case(unsaid).state(one, NOON) is ReviewState.APPROVED
     assert a_case(unsaid).state(two, NOON) is ReviewState.AWAITING
+    taken = verdict("reaction/Ev2", kind=VerdictKind.WITHDRAW, evidence={"message": "1.1"}, at=at(1))
+    assert a_case(unsaid, taken).state(one, at(2)) is ReviewState.WITHDRAWN
+    assert a_case(unsaid, taken).state(two, at(2)) is ReviewState.AWAITING
     assert a_case(unsaid, superseded=True).state(one, NOON) is ReviewState.SUPERSEDED
     assert a_case().state(one, NOON + HOUR) is ReviewState.EXPIRED
     assert a_case().state(one, NOON + HOUR - timedelta(microseconds=1)) is ReviewState.AWAITING

@@ -142,6 +142,13 @@ async def test_whose_word_counts_for_nothing_anyway_hears_nothing_of_the_texts_f
     assert await house.told(STAN, text.work_id) == [f"Only a reviewer's reaction counts here. Ask @{RAE} or @{SAM}."]
 
 
+async def test_of_a_text_that_is_over_slack_is_asked_only_who_it_is(house: House, text: Answer) -> None:
+    await house.another_final(text)
+    house.slack.asked.clear()
+    await house.reacts(RAE, text)
+    assert house.slack.asked == [f"person {RAE}"]
+
+
 # the moments at which a process may die
 
 
