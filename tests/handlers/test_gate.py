@@ -362,8 +362,8 @@ async def test_whose_send_back_stands_beside_another_is_asked_for_the_reason_nex
         return review.reason_wanted_from
 
     await house.reacts(SAM, text, CROSS)
-    await house.reacts(SAM, text, "leftwards_arrow_with_hook")
     await house.reacts(RAE, text, CROSS)
+    await house.reacts(SAM, text, "leftwards_arrow_with_hook")
     await house.unreacts(SAM, text, CROSS)
     assert await asked() == SAM, "another one of theirs stands"
     await house.unreacts(RAE, text, CROSS)
@@ -373,6 +373,17 @@ async def test_whose_send_back_stands_beside_another_is_asked_for_the_reason_nex
     assert await asked() == RAE
     await house.unreacts(RAE, text, CROSS)
     assert await asked() is None
+
+
+async def test_who_has_said_why_is_not_asked_again_when_somebody_else_approves(house: House, text: Answer) -> None:
+    await house.reacts(SAM, text, CROSS)
+    async with house.storage.transaction() as saved:
+        await saved.reviews.want_reason(text.id, None)
+    await house.reacts(RAE, text)
+    async with house.storage.reading() as saved:
+        review = await saved.reviews.get(text.id)
+    assert review is not None
+    assert review.reason_wanted_from is None
 
 
 async def test_the_buttons_word_is_kept_with_what_it_takes_back(house: House, text: Answer) -> None:
