@@ -229,6 +229,16 @@ async def test_a_part_that_is_not_shown_may_come_for_ten_seconds(
         assert "is no longer in the thread" in (await house.told(RAE, text.work_id))[0]
 
 
+async def test_a_part_that_slack_has_not_confirmed_is_waited_for_however_long(house: House, text: Answer) -> None:
+    part, card = await house.message_of(text), await house.message_of(text, Kind.REVIEW)
+    async with house.storage.transaction() as saved:
+        await saved.outbox.sent(part.slot, shown=0, ts=None, digest=None, at=house.now())
+    house.now.goes_on(minutes=5)
+    with pytest.raises(NotYet):
+        await house.delivers(house.reaction(RAE, CHECK, card))
+    assert await house.told(RAE, text.work_id) == []
+
+
 # taken away before it was given
 
 
