@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,15 +20,16 @@ HOUR = timedelta(hours=1)
 ZORGLUB, FANTASIO = "U0ZORGLUB", "U0FANTASIO"
 
 
-def a_case(*said: Verdict, **more: object) -> Case:
+def a_case(*said: Verdict, **more: Any) -> Case:
     """A final that the marsupilami waits for, until an hour after noon."""
     final = answer(stage="final", decision="ready")
-    values = {"review": review(), "answer": final, "work": work(), "superseded": False, "spent": 0.0}
-    return Case(verdicts=said, **(values | more))  # type: ignore[arg-type]
+    values: dict[str, Any] = {"review": review(), "answer": final, "work": work(), "superseded": False, "spent": 0.0}
+    return Case(verdicts=said, **(values | more))
 
 
-def approval(**more: object) -> Verdict:
-    return verdict(**({"evidence": {"message": "1.1", "quorum": 1}} | more))
+def approval(**more: Any) -> Verdict:
+    said: dict[str, Any] = {"evidence": {"message": "1.1", "quorum": 1}}
+    return verdict(**(said | more))
 
 
 # its state
@@ -44,7 +46,9 @@ def test_the_state_follows_from_the_verdicts_the_rules_the_clock_and_newer_texts
     assert a_case(unsaid, superseded=True).state(one, NOON) is ReviewState.SUPERSEDED
     assert a_case().state(one, NOON + HOUR) is ReviewState.EXPIRED
     assert a_case().state(one, NOON + HOUR - timedelta(microseconds=1)) is ReviewState.AWAITING
-    assert a_case(review=review(expires_at=None)).state(one, NOON + 1_000 * HOUR) is ReviewState.AWAITING
+    endless = review(expires_at=None)
+    assert a_case(review=endless).state(one, NOON + 1_000 * HOUR) is ReviewState.AWAITING
+    assert a_case(unsaid, review=endless).state(one, NOON + 1_000 * HOUR) is ReviewState.APPROVED
 
 
 def test_it_is_late_from_the_moment_its_time_is_over() -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from handlers.incoming import Wish
+from handlers.incoming import Wish, Word
 from handlers.judge import Judgement
 from handlers.recheck import NotYet
 from handlers.repair import OVERTAKEN, SEEN_BEFORE
@@ -51,9 +51,9 @@ def while_slack_is_asked(
 async def settled(house: House, key: str) -> tuple[str | None, bool]:
     """A letter's outcome, and whether it was handled at this very moment."""
     async with house.storage.reading() as saved:
-        row = await saved.connection.exec_driver_sql("SELECT outcome, handled_at FROM inbox WHERE key = ?", (key,))
-        outcome, at = row.one()
-    return outcome, str(at)[:19] == f"{house.now():%Y-%m-%d %H:%M:%S}"
+        rows = await saved.connection.exec_driver_sql("SELECT outcome, handled_at FROM inbox WHERE key = ?", (key,))
+        row = rows.one()
+    return row[0], str(row[1])[:19] == f"{house.now():%Y-%m-%d %H:%M:%S}"
 
 
 # each letter's end
@@ -247,16 +247,16 @@ async def test_what_is_given_and_taken_at_one_moment_is_taken_whichever_comes_fi
     house: House, text: Answer, *, by_click: bool
 ) -> None:
     at = house.now.goes_on(seconds=1)
+    given: Word
+    taken: Word
     if by_click:
         card = await house.message_of(text, Kind.REVIEW)
         given, taken = (house.click(RAE, wish, text, card, at=at) for wish in (Wish.APPROVE, Wish.WITHDRAW))
-        await house.delivers(taken)
-        await house.delivers(given)
     else:
         message = await house.message_of(text)
-        taken = house.reaction(RAE, CHECK, message, added=False, at=at)
-        await house.delivers(taken)
-        await house.delivers(house.reaction(RAE, CHECK, message, at=at))
+        given, taken = (house.reaction(RAE, CHECK, message, added=added, at=at) for added in (True, False))
+    await house.delivers(taken)
+    await house.delivers(given)
     assert await house.state(text) == "withdrawn"
     assert [(one.kind, one.at) for one in await house.verdicts(text)] == [("approve", at), ("withdraw", at)]
     assert await house.outcome(taken.key) == "nothing to take away"
