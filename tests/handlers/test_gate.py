@@ -52,8 +52,8 @@ async def settled(house: House, key: str) -> tuple[str | None, bool]:
     """A letter's outcome, and whether it was handled at this very moment."""
     async with house.storage.reading() as saved:
         rows = await saved.connection.exec_driver_sql("SELECT outcome, handled_at FROM inbox WHERE key = ?", (key,))
-        row = rows.one()
-    return row[0], str(row[1])[:19] == f"{house.now():%Y-%m-%d %H:%M:%S}"
+        outcome, at = list(rows.one())
+    return outcome, str(at)[:19] == f"{house.now():%Y-%m-%d %H:%M:%S}"
 
 
 # each letter's end
