@@ -35,7 +35,7 @@ from bot.settings import SlackAccess
 from bot.slack.backlog import Backlog
 from bot.slack.chat import Chat, build_client, build_session
 from bot.slack.door import Door
-from bot.slack.home import Home
+from bot.slack.home import Home, address_of
 from bot.slack.listeners import build_app
 from bot.slack.lookup import Lookup
 from bot.slack.ourselves import who_we_are
@@ -53,6 +53,7 @@ from handlers.result import NotOurs
 from handlers.review import meaning
 from handlers.run import run_broke, run_stage
 from handlers.stack import Stack
+from handlers.stack_noted import note_stack
 from handlers.waiting import look_at_what_waits
 from storage.crashpoints import crashpoint
 from storage.database import Database
@@ -108,6 +109,7 @@ class Countersign(Parts):
         self.metrics = Metrics()
         self.under_way = UnderWay()
         self._is_introduced = False
+        self._team: str | None = None
         self._drawn_by = ""  # the digest of the stack that reviews' cards were compared with
         self._bolt: AsyncApp | None = None
         self._socket: SocketMode | None = None
@@ -141,11 +143,13 @@ class Countersign(Parts):
         token = self._access.bot_token.get_secret_value()
         client = build_client(token, self._access.api_url, session)
         seats = None if self.storage.is_sqlite else SharedSeats(self.storage)
-        self.models = AssignedModels(environment=self._environment, metrics=self.metrics, seats=seats)
+        self.models = AssignedModels(
+            environment=self._environment, metrics=self.metrics, seats=seats, stack=lambda: self.live.stack
+        )
         self._exit.push_async_callback(self.models.aclose)
         self.sources = self._sources or self._reading_room()
         who = await who_we_are(client)
-        lookup = Lookup(client=client, pace=self._pace, metrics=self.metrics)
+        self.lookup = lookup = Lookup(client=client, pace=self._pace, metrics=self.metrics, storage=self.storage)
         self.chat = Chat(
             client=client,
             database=self.storage,
@@ -164,16 +168,25 @@ class Countersign(Parts):
             new_id=new_id,
             answer_privately=self.chat.answer_privately,
             abort=self.courier.abort,
+            stack_since=lambda: self.live.loaded_at,
+            cut=cut,
+            link_to=lambda channel, ts: address_of(who["url"], channel, ts),
             metrics=self.metrics,
         )
         self.intake = Intake(tools)
+        self._team = who["team_id"] if who["team_id"].startswith("T") else None  # else installed for an organisation
         if self.role is not Role.WORK:
             self._receive(client, who, lookup)
         self._is_introduced = True
+        await self._keep_up()
+        if self.role is not Role.INTAKE:
+            self._work(tools)
+
+    async def _keep_up(self) -> None:
+        """With the file and the clock."""
         self._beside("stack", self.live.watch())
         self._beside("clock", self.now.watch())
-        if self.role is not Role.INTAKE:
-            self._work()
+        await self._note_stack()
 
     async def _courier(self) -> Embedded | Distributed:
         if self.storage.is_sqlite:
@@ -193,7 +206,7 @@ class Countersign(Parts):
         self.storage.carry = courier.carry
         return courier
 
-    def _work(self) -> None:
+    def _work(self, tools: Tools) -> None:
         """Attend to what is to be done: found in the tables by three loops, or brought by the courier."""
         match self.courier:
             case Embedded() as courier:
@@ -224,6 +237,7 @@ class Countersign(Parts):
 
         self.webhook = Webhook(
             storage=self.storage,
+            slack=tools.slack,
             stack=lambda: self.live.stack,
             environment=self._environment,
             now=self.now,
@@ -255,7 +269,7 @@ class Countersign(Parts):
             rules = self.live.stack
             return Door(
                 bot_user=who["user_id"],
-                team=who["team_id"] if who["team_id"].startswith("T") else None,  # else installed for an organisation
+                team=self._team,
                 prefix=rules.commands.prefix,
                 means_something=lambda emoji: meaning(emoji, rules.review) is not None,
                 now=self.now,
@@ -277,6 +291,7 @@ class Countersign(Parts):
             storage=self.storage,
             chat=self.chat,
             door=door,
+            stack=lambda: self.live.stack,
             lookup=lookup,
             metrics=self.metrics,
             home=self.home,
@@ -350,6 +365,19 @@ class Countersign(Parts):
     async def _stack_changed(self, _: Loaded, loaded: Loaded) -> None:
         if self._follow is not None:
             self._follow(loaded.stack)
+        if self._is_introduced:
+            await self._note_stack()
+
+    async def _note_stack(self) -> None:
+        """Trouble with the database costs this note, not the start: each answer's entry names its stack as well."""
+        if self._team is None or self.role is Role.INTAKE:
+            return
+        try:
+            await note_stack(self.live.stack, self._team, storage=self.storage, now=self.now)
+        except Exception as problem:
+            if not is_trouble(problem):
+                raise
+            log.warning("the ledger does not say yet which stack is in use", stack=self.live.stack.digest[:12])
 
     async def _perform(self, run: Run) -> None:
         with self.under_way.performing():
@@ -360,6 +388,7 @@ class Countersign(Parts):
             await run_stage(
                 run,
                 storage=self.storage,
+                slack=self.lookup,
                 models=self.models,
                 sources=self.sources,
                 heartbeats=self.chat,

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from bot import price_list
 from bot.leaving import run_to_the_end
 from bot.logs import learn_secrets, set_up_logging
 from bot.manifest import manifest
@@ -24,7 +25,7 @@ from bot.stack_file import Loaded, StackErrors, read_stack
 from bot.stack_findings import Finding
 from bot.token_shapes import TOKEN_SHAPES
 from handlers.errors import Refusal
-from handlers.remarks import Level
+from handlers.remarks import Level, level_of
 
 DEMO_PORT = 8030
 INTERRUPTED = 130
@@ -106,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     command("worker", _worker, "runs in line and timers; any number of them on one PostgreSQL")
     check = command("check", _check, "validate the stack and print errors and lints as path:line: CODE sentence")
     check.add_argument("--strict", action="store_true", help="exit 1 on warnings too")
+    check.add_argument("--prices", action="store_true", help="and compare prices with a published list, offline")
     init = command("init", _init, "write a commented stack file")
     init.add_argument("--preset", choices=list(_PRESETS), default="solo", help="which one; default: solo")
     init.add_argument("--force", action="store_true", help="replace a file that is there")
@@ -199,17 +201,45 @@ def _export(given: Given) -> int:
 
 def _check(given: Given) -> int:
     path = given.stack_path
+    loaded: Loaded | None = None
     try:
-        findings: Sequence[Finding] = read_stack(path).findings
+        loaded = read_stack(path)
+        findings: Sequence[Finding] = loaded.findings
     except StackErrors as problems:
         findings = problems.findings
     for finding in findings:
         print(finding)
+    if given.args.prices:
+        findings = [*findings, *_prices(loaded)]
     counted = {level: sum(finding.level is level for finding in findings) for level in Level}
     told = ", ".join(_count(number, level) for level, number in counted.items() if number)
     page = " docs/findings.md explains each code." if findings else ""
     print(one_line(f"{path}: {told or 'nothing to say'}.{page}"), file=sys.stderr)
     return int(counted[Level.ERROR] > 0 or (given.args.strict and counted[Level.WARNING] > 0))
+
+
+def _prices(loaded: Loaded | None) -> Sequence[Finding]:
+    """Print each model's price beside the published one; what differs is a finding."""
+    if loaded is None:
+        print("Prices are compared once the errors are mended.", file=sys.stderr)
+        return ()
+    try:
+        name, compared = price_list.compared(loaded.stack)
+    except price_list.NoList as why:
+        print(one_line(str(why)), file=sys.stderr)
+        return ()
+    findings = []
+    for price in compared:
+        line = loaded.line(price.at)
+        if price.code is None:
+            print(one_line(f"{loaded.path}:{line}: {price.sentence}"))
+        else:
+            level = level_of(price.code)
+            finding = Finding(path=loaded.path, line=line, code=price.code, sentence=price.sentence, level=level)
+            print(finding)
+            findings.append(finding)
+    print(f"Prices in USD per million tokens, beside {name} as it was packaged; nobody was asked.", file=sys.stderr)
+    return findings
 
 
 def _init(given: Given) -> int:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,13 +17,20 @@ from bot.logs import about
 from bot.metrics import Handled, Metrics
 from handlers import messages
 from handlers.cancel import somebody_cancels
+from handlers.crossing import somebody_hands_over
+from handlers.deletion import somebody_deleted
 from handlers.download import somebody_downloads
 from handlers.errors import Refusal
-from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb
+from handlers.fresh import LinkTo, somebody_starts_fresh
+from handlers.in_use import somebody_wants_stack
+from handlers.incoming import Click, Deletion, Entrance, Reaction, Reason, Request, Verb
+from handlers.offer import somebody_wants_questions
 from handlers.ports import Clock, LookupFailed, NewId, Slack
+from handlers.raising import somebody_raises
 from handlers.request import forget_url, owed, somebody_asked
+from handlers.result import Cut
 from handlers.review import UNKNOWN_TEXT, NotYet, somebody_clicked, somebody_reacted, tell_who_waits
-from handlers.send_back import somebody_said_why
+from handlers.send_back import somebody_said_why, somebody_sends_back
 from handlers.stack import Stack
 from handlers.status import help_for, somebody_wants_context, somebody_wants_status
 from handlers.words import Body
@@ -49,7 +56,7 @@ _LONGEST_WAIT = 60.0
 _CLOCKS_DIFFER = timedelta(seconds=5)
 
 Privately = Callable[..., Awaitable[None]]
-Said = Request | Reaction | Click | Reason
+Said = Request | Reaction | Click | Reason | Deletion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +70,9 @@ class Tools:
     new_id: NewId
     answer_privately: Privately
     abort: Callable[[Run], Awaitable[None]]
+    stack_since: Callable[[], datetime]
+    cut: Cut
+    link_to: LinkTo
     metrics: Metrics = field(default_factory=Metrics)
     broken: Counter[str] = field(default_factory=Counter)
     """How often each letter broke in this process; its waits for Slack or the database are not among them."""
@@ -204,6 +214,8 @@ def _read(letter: Letter) -> Said | None:
                 return Click.from_json(letter.body)
             case "reason":
                 return Reason.from_json(letter.body)
+            case "deletion":
+                return Deletion.from_json(letter.body)
             case unknown:
                 log.error("letter of an unknown kind", kind=unknown)
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -220,6 +232,8 @@ async def _handle(said: Said, tools: Tools) -> None:
             await somebody_reacted(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Click():
             await somebody_clicked(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
+        case Deletion():
+            await somebody_deleted(said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
         case Reason():
             await somebody_said_why(
                 said, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
@@ -227,25 +241,76 @@ async def _handle(said: Said, tools: Tools) -> None:
 
 
 async def _request(request: Request, tools: Tools) -> None:
+    match request.verb:
+        case Verb.STAGE | Verb.AGAIN | Verb.SECOND_OPINION | Verb.FRESH | Verb.TO_CONTENT:
+            await _begins(request, tools)
+        case Verb.STATUS | Verb.CONTEXT | Verb.DOWNLOAD:
+            await _shows(request, tools)
+        case Verb.RAISE:
+            stack = tools.stack()
+            await somebody_raises(request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now)
+        case Verb.SEND_BACK:
+            slack, stack = tools.slack, tools.stack()
+            await somebody_sends_back(request, storage=tools.storage, slack=slack, stack=stack, now=tools.now)
+        case Verb.CANCEL:
+            for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
+                await tools.abort(run)
+        case Verb.HELP | Verb.ROUTE | Verb.STACK:
+            if (answer := await _answer(request, tools)) is not None:
+                await _privately(request, answer, tools)  # before it counts as handled, as in _refuse
+                async with tools.storage.transaction() as saved:
+                    done, kept = request.verb.value, forget_url(request)
+                    await saved.inbox.handled(request.key, at=tools.now(), outcome=done, body=kept)
+
+
+async def _begins(request: Request, tools: Tools) -> None:
+    """What puts something into a thread, or into a new one."""
     stack = tools.stack()
     match request.verb:
-        case Verb.STAGE | Verb.AGAIN:
+        case Verb.FRESH:
+            await somebody_starts_fresh(
+                request,
+                storage=tools.storage,
+                slack=tools.slack,
+                stack=stack,
+                cut=tools.cut,
+                link_to=tools.link_to,
+                now=tools.now,
+                new_id=tools.new_id,
+            )
+        case Verb.TO_CONTENT:
+            await somebody_hands_over(request, storage=tools.storage, cut=tools.cut, now=tools.now, new_id=tools.new_id)
+        case _:
             await somebody_asked(
                 request, storage=tools.storage, slack=tools.slack, stack=stack, now=tools.now, new_id=tools.new_id
             )
+
+
+async def _shows(request: Request, tools: Tools) -> None:
+    """What is said in the thread about what is there already."""
+    stack = tools.stack()
+    match request.verb:
         case Verb.STATUS:
             await somebody_wants_status(request, storage=tools.storage, stack=stack, now=tools.now)
         case Verb.CONTEXT:
             await somebody_wants_context(request, storage=tools.storage, now=tools.now)
-        case Verb.DOWNLOAD:
+        case _:
             await somebody_downloads(request, storage=tools.storage, stack=stack, now=tools.now)
-        case Verb.CANCEL:
-            for run in await somebody_cancels(request, storage=tools.storage, now=tools.now):
-                await tools.abort(run)
-        case Verb.HELP:
-            await _privately(request, help_for(request, stack), tools)  # before it counts as handled, as in _refuse
-            async with tools.storage.transaction() as saved:
-                await saved.inbox.handled(request.key, at=tools.now(), outcome="help", body=forget_url(request))
+
+
+async def _answer(request: Request, tools: Tools) -> Body | None:
+    """What whoever asked is shown alone; None where it is said in the thread."""
+    stack = tools.stack()
+    match request.verb:
+        case Verb.ROUTE:
+            return await somebody_wants_questions(request, storage=tools.storage, now=tools.now)
+        case Verb.STACK:
+            since = tools.stack_since()
+            return await somebody_wants_stack(
+                request, storage=tools.storage, stack=stack, loaded_at=since, now=tools.now
+            )
+        case _:
+            return help_for(request, stack)
 
 
 async def _done(letter: Letter, outcome: str, tools: Tools) -> bool:
@@ -282,7 +347,9 @@ async def _refuse(said: Said, sentence: str, tools: Tools) -> Handled:
 
 async def _work_of(said: Said, saved: Saved) -> Work | None:
     """The work in whose thread somebody asked; a slash command is always asked outside."""
-    if isinstance(said, Reaction | Click) or (isinstance(said, Request) and said.entrance is Entrance.COMMAND):
+    if isinstance(said, Reaction | Click | Deletion) or (
+        isinstance(said, Request) and said.entrance is Entrance.COMMAND
+    ):
         return None
     return await saved.works.in_thread(said.team, said.channel, said.thread_ts) if said.thread_ts else None
 

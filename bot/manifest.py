@@ -21,7 +21,14 @@ COMMANDS: Mapping[StageName, tuple[str, str]] = MappingProxyType(
         StageName.FINAL: ("Make the final text, for a reviewer to approve", "[link] what to publish"),
     }
 )
-"""Each slash command's description and usage hint."""
+"""Each stage's slash command: its description and usage hint."""
+OTHER_COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "route": ("Answer four questions and see which stage and model should do it", "[link] [what is wanted]"),
+        "stack": ("See which model does what here, how it is doing and what it cost", ""),
+    }
+)
+"""The commands beside the stages."""
 
 EVENTS = (
     "app_mention",
@@ -94,13 +101,13 @@ def _features(stack: Stack, url: str | None) -> dict[str, Any]:
         },
         "slash_commands": [
             {
-                "command": f"/{stack.commands.prefix}{stage}",
+                "command": f"/{stack.commands.prefix}{name}",
                 "description": description,
-                "usage_hint": hint,
+                **({"usage_hint": hint} if hint else {}),
                 "should_escape": True,
                 **({"url": url} if url else {}),
             }
-            for stage, (description, hint) in COMMANDS.items()
+            for name, (description, hint) in (*COMMANDS.items(), *OTHER_COMMANDS.items())
         ],
         "shortcuts": [
             {

@@ -15,7 +15,7 @@ _MOST_MODELS = 100
 _STAGES = frozenset(name.value for name in StageName)
 _KINDS = frozenset(kind.value for kind in Kind)
 _EVENTS = frozenset(event.value for event in Event)
-_LETTERS = frozenset({"request", "reaction", "click", "reason"})
+_LETTERS = frozenset({"request", "reaction", "click", "reason", "deletion"})
 _ATTEMPTS = frozenset(code.value for code in Code) | {"answered", "cancelled", "http_429"}
 _HUNDREDS = frozenset({"http_3", "http_4", "http_5"})
 

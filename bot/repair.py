@@ -14,7 +14,7 @@ import structlog
 from bot.metrics import Kept, Metrics
 from bot.slack.backlog import Backlog, Withheld
 from bot.slack.calls import CallFailed, Trouble
-from bot.slack.door import Door, moment
+from bot.slack.door import Door, deletion_of, moment
 from handlers.case import load_case
 from handlers.incoming import Reaction, Reason, Request
 from handlers.ports import Clock, Sleep
@@ -247,12 +247,27 @@ class Repair:
         async with self._storage.reading() as saved:
             letters = await saved.inbox.in_line(spot.line)
         known = _told(letters)
-        missing = missing_reactions(spot, await self._sight(spot), known, self._now())
+        try:
+            sight = await self._sight(spot)
+        except Withheld as withheld:
+            if withheld.code != "message_not_found":
+                raise
+            await self._keep_deletion(spot)
+            return
+        missing = missing_reactions(spot, sight, known, self._now())
         if any(not one.added for one in missing) and self._is_fresh(letters):
             await self._sleep(_SETTLED.total_seconds())
             missing = missing_reactions(spot, await self._sight(spot), known, self._now())
         if missing:
             await self._keep_reactions(spot, missing, known)
+
+    async def _keep_deletion(self, spot: Spot) -> None:
+        """It stood there when Slack took it, and is gone; whoever handles the letter looks for themselves."""
+        letter = self._door().seen(deletion_of(spot.team, spot.channel, spot.ts, self._now()))
+        async with self._storage.transaction() as saved:
+            if await saved.inbox.put(letter):
+                self._metrics.kept("deletion", Kept.MISSED)
+                log.info("a deletion was missed", channel=spot.channel, ts=spot.ts)
 
     async def _sight(self, spot: Spot) -> Sight:
         sight = await self._backlog.reactions(spot.channel, spot.ts)

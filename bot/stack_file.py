@@ -7,8 +7,8 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from bot.stack_values import read_values
 from bot.token_shapes import has_token
 from handlers.lint import lint
 from handlers.remarks import Level, Remark
+from handlers.remarks import Path as Place
 from handlers.stack import Stack
 
 __all__ = ["CODES", "Finding", "LiveStack", "Loaded", "StackErrors", "read_stack"]
@@ -62,6 +63,11 @@ class Loaded:
     digest: str
     findings: tuple[Finding, ...]
     watched: tuple[Path, ...]
+    lines: Mapping[Place, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def line(self, at: Place) -> int:
+        """On which line of the file a place stands, or the nearest table around it."""
+        return line_of(self.lines, at)
 
 
 OnChange = Callable[[Loaded, Loaded], Awaitable[None]]
@@ -83,7 +89,8 @@ def read_stack(path: Path | str, *, today: date | None = None) -> Loaded:
     if values.stack is None or any(finding.level is Level.ERROR for finding in findings):
         raise StackErrors(findings, watched=(path, *watched))
     stack = values.stack
-    return Loaded(path=path, stack=stack, digest=stack.digest, findings=findings, watched=(path, *watched))
+    watched = [path, *watched]
+    return Loaded(path=path, stack=stack, digest=stack.digest, findings=findings, watched=tuple(watched), lines=lines)
 
 
 def _findings(path: Path, lines: dict[Any, int], remarks: list[Remark]) -> tuple[Finding, ...]:
@@ -207,6 +214,7 @@ class LiveStack:
         self.path = Path(path)
         before = _signature((self.path,))
         self.current = read_stack(self.path)
+        self.loaded_at = datetime.now(UTC)
         self._watched = self.current.watched
         # Read between two looks: a file written meanwhile differs from `before` and is read again.
         self._known = before + _signature(self._watched[1:])
@@ -266,6 +274,7 @@ class LiveStack:
         was, self.current = self.current, loaded
         if was.digest == loaded.digest:
             return
+        self.loaded_at = datetime.now(UTC)
         _log.info("The stack was replaced.", path=str(self.path), was=was.digest[:12], digest=loaded.digest[:12])
         for callback in self._callbacks:
             try:

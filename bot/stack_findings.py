@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from bot.one_line import one_line
 from bot.token_shapes import TOKEN_SHAPES
-from handlers import lint, soundness
+from handlers import lint, published, soundness
 from handlers.remarks import Level
 
 CODES: Mapping[str, str] = MappingProxyType(
@@ -25,6 +25,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "E105": "A stage's instructions_file cannot be used.",
         **soundness.CODES,
         **lint.CODES,
+        **published.CODES,
     }
 )
 """Every code and what it means. E is an error, W a warning, N a note; the codes are stable."""

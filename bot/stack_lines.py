@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_right
+from collections.abc import Mapping
 
 from handlers.remarks import Path
 
@@ -25,7 +26,7 @@ def key_lines(text: str) -> dict[Path, int]:
     return scan.lines
 
 
-def line_of(lines: dict[Path, int], path: Path) -> int:
+def line_of(lines: Mapping[Path, int], path: Path) -> int:
     """The line of a path, or of the nearest table around it that is written down."""
     while path and path not in lines:
         path = path[:-1]

@@ -99,6 +99,9 @@ def _leave_out(table: Table, path: Path) -> Path:
     elif pattern[:3] == ("models", "*", "price"):
         path = path[:3]
         _change(table, path, lambda around, key: around.pop(key, None))
+    elif pattern == ("pipelines", "*", "stages"):
+        path = path[:2]
+        _change(table, path, lambda around, key: around.pop(key, None))
     else:
         _change(table, path, lambda around, key: around.pop(key, None))
     return path

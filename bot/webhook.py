@@ -15,10 +15,11 @@ import structlog
 from standardwebhooks import Webhook as Signer
 
 from bot.metrics import Metrics
-from bot.models.clients import open_client, origin_of, trusted_authorities
+from bot.models.clients import open_client, trusted_authorities
+from bot.models.egress import origin_of
+from handlers.attempts import Attempt, next_attempt, settle
 from handlers.handed_on import Outcome, Reply
-from handlers.handing import Attempt, next_attempt, settle
-from handlers.ports import Clock, Sleep
+from handlers.ports import Clock, Slack, Sleep
 from handlers.stack import Stack
 from storage.crashpoints import crashpoint
 from storage.database import Database
@@ -67,6 +68,7 @@ class Webhook:
         self,
         *,
         storage: Database,
+        slack: Slack,
         stack: Callable[[], Stack],
         environment: Mapping[str, str],
         now: Clock,
@@ -74,7 +76,7 @@ class Webhook:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """`environment`: where the secret is looked up, at every attempt."""
-        self._storage, self._stack, self._environment = storage, stack, environment
+        self._storage, self._slack, self._stack, self._environment = storage, slack, stack, environment
         self.now, self._sleep = now, sleep
         self._metrics = metrics or Metrics()
         self._told = ""
@@ -94,7 +96,7 @@ class Webhook:
         receiver = self._receiver()
         if receiver is None:
             return False
-        attempt = await next_attempt(storage=self._storage, stack=self._stack(), now=self.now)
+        attempt = await next_attempt(storage=self._storage, slack=self._slack, stack=self._stack(), now=self.now)
         if attempt is None:
             return False
         reply = await self._send(attempt, receiver)

@@ -7,18 +7,19 @@ from handlers.errors import Refusal
 from handlers.incoming import Request
 from handlers.ports import Clock
 from handlers.request import card_slot, forget_url, look_around
+from handlers.walk import stop_walk
 from storage.database import Database
-from storage.records import Entry, Run
+from storage.records import Entry, Run, WalkState
 
 
 async def somebody_cancels(request: Request, *, storage: Database, now: Clock) -> tuple[Run, ...]:
-    """Cancel every open run of the thread; return them, so that calls under way can be aborted."""
+    """Cancel every open run of the thread, and its walk; return the runs, so that calls under way can be aborted."""
     async with storage.transaction() as saved:
         around = await look_around(saved, request)
         if around.work is None:
             raise Refusal(f"There is no work of mine in this thread. Try `{messages.BOT} help`.")
         still_open = await saved.runs.open_of_work(around.work.id)
-        if not still_open:
+        if not still_open and not any(walk.state is WalkState.WALKING for walk in around.walks):
             raise Refusal("Nothing is running or waiting in this thread.")
         if not await saved.inbox.handled(request.key, at=now(), outcome="cancel", body=forget_url(request)):
             return ()
@@ -35,4 +36,5 @@ async def somebody_cancels(request: Request, *, storage: Database, now: Clock) -
                 body={"stage": run.stage},
             )
             await saved.ledger.append(entry)
+        await stop_walk(around.work, request.person, f"stopped/{request.key}"[:90], saved=saved, now=now)
         return tuple(still_open)

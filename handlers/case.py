@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from handlers import messages
+from handlers.budget import dollars
 from handlers.buttons import review_buttons
+from handlers.incoming import line_of
 from handlers.judge import ReviewState, approvers, in_time, pressed_kinds, state_of
 from handlers.stack import ReviewRules, Stack
 from handlers.words import Body
 from storage.database import Saved
-from storage.records import Answer, Entry, Review, Verdict, Work
+from storage.records import Answer, Entry, Review, Run, Verdict, Work
 
 ESCALATED_BY = 2
 """The reminder with which the backup reviewers come in."""
@@ -26,6 +28,7 @@ class Case:
     review: Review
     answer: Answer
     work: Work
+    run: Run
     verdicts: Sequence[Verdict]
     superseded: bool
     spent: float
@@ -52,6 +55,11 @@ class Case:
         """The verdicts that can count."""
         return in_time(self.verdicts, self.review.expires_at)
 
+    @property
+    def made_by(self) -> dict[str, Any]:
+        """Which model made the text, as whom its endpoint named itself, and by which stack."""
+        return {"model": self.run.model, "served": self.run.served_id, "stack": (self.run.route or {}).get("stack")}
+
     def is_late(self, at: datetime) -> bool:
         return self.review.expires_at is not None and at >= self.review.expires_at
 
@@ -62,20 +70,23 @@ async def load_case(answer_id: str, saved: Saved) -> Case | None:
         return None
     work = await saved.works.get(review.work_id)
     assert work is not None
+    run = await saved.runs.get(review.run_id)
+    assert run is not None
     newer = [a for a in await saved.answers.of_work(work.id) if a.seq > answer.seq and is_older_version(answer, a)]
     return Case(
         review=review,
         answer=answer,
         work=work,
+        run=run,
         verdicts=await saved.reviews.verdicts(answer_id),
         superseded=bool(newer),
-        spent=sum(run.cost_usd or 0 for run in await saved.runs.of_work(work.id)),
+        spent=dollars(await saved.spendings.of_work(work.id)),
     )
 
 
 def is_older_version(older: Answer, newer: Answer) -> bool:
     """Whether the newer answer, by coming, makes the older one unapprovable."""
-    return older.lane is newer.lane and older.stage == newer.stage
+    return older.lane is newer.lane and older.stage == newer.stage and newer.second_to is None
 
 
 def reviewers_of(stack: Stack, channel: str) -> tuple[str, ...]:
@@ -131,6 +142,12 @@ def card_of(case: Case, state: ReviewState, stack: Stack) -> Body:
         spent=case.spent,
         remark="" if case.answer.decision != "none" else "The owner gave no decision on this text: look twice.",
     )
+
+
+async def has_words_to_be_judged(case: Case, saved: Saved) -> bool:
+    """Whether a reaction or a click on the text or its card has come in and was not judged yet."""
+    posted = await saved.outbox.of_answer(case.answer.id)
+    return await saved.inbox.waits_in([line_of(one.channel, one.ts) for one in posted if one.ts])
 
 
 def entry_about(case: Case, who: str, what: str, at: datetime, body: dict[str, Any]) -> Entry:

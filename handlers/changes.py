@@ -43,6 +43,11 @@ def changes(before: str, after: str) -> str:
     return f"{said}:\n\n{_fenced(lines)}"
 
 
+def in_common(one: str, other: str) -> int:
+    """How many different passages stand in both texts."""
+    return len({*_pieces(one)} & {*_pieces(other)})
+
+
 def _pieces(text: str) -> list[str]:
     """The sentences and lines of a text that say anything."""
     pieces = [piece for row in text.splitlines() for piece in _SENTENCE_END.split(row)]

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from handlers.errors import Refusal
 from handlers.stack import StageName
 from handlers.stages import REVISE, STAGES, Reads, Stage
-from storage.ledger import canonical
+from storage.canonical import canonical
 
 _MARKER = re.compile(r"[A-Za-z0-9-]{8,64}")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from handlers.case import Case, load_case
 from handlers.figures import count, money, tokens
+from handlers.incoming import Click, line_of, words_in
+from handlers.messages import step_words
 from handlers.stack import Stack
+from handlers.words import Body, words_of
 from storage.database import Saved
-from storage.records import Answer, Chained, Handing, Run, Verdict, Work
+from storage.records import Answer, Chained, Handing, Kind, Message, Run, Verdict, Work
 
 _LEAST_FENCE = 3
 
@@ -25,6 +30,7 @@ async def export_work(work: Work, saved: Saved, *, stack: Stack | None, now: dat
     cases = [await load_case(review.answer_id, saved) for review in await saved.reviews.of_work(work.id)]
     entries = [entry async for entry in saved.ledger.of_work(work.id)]
     posted = await saved.outbox.of_work(work.id)
+    opened = {entry.answer_id: entry for entry in entries if entry.what == "review_opened"}
     return {
         "work": _work(work),
         "runs": [{**_run(run), "context": _manifest(contexts[run.id])} for run in runs],
@@ -39,9 +45,19 @@ async def export_work(work: Work, saved: Saved, *, stack: Stack | None, now: dat
             }
             for answer in answers
         ],
-        "reviews": [_review(case, stack, now) for case in cases if case is not None],
+        "reviews": [
+            {
+                **_review(case, stack, now),
+                "opened_with": json.loads(opened[case.answer.id].body) if case.answer.id in opened else None,
+                "said_in_thread": [_said(one) for one in posted if _is_about(one, case)],
+                "words_heard": await _heard(case, posted, saved),
+            }
+            for case in cases
+            if case is not None
+        ],
         "handed_on": [_handing(one) for one in await saved.handings.of_work(work.id)],
         "ledger": [_entry(entry) for entry in entries],
+        "ledger_head": await saved.ledger.head(work.team),
         "cost_usd": sum(run.cost_usd or 0 for run in runs),
         "exported_at": _at(now),
     }
@@ -56,6 +72,8 @@ def _work(work: Work) -> dict[str, Any]:
         "opened_by": work.opened_by,
         "opened_at": _at(work.opened_at),
         "brief": work.brief,
+        "fresh_from": work.fresh_from,
+        "carried": asdict(work.carried) if work.carried else None,
     }
 
 
@@ -70,6 +88,8 @@ def _run(run: Run) -> dict[str, Any]:
         "note": run.note,
         "note_by": list(run.note_by),
         "target": run.target_id,
+        "second_to": run.second_to,
+        "walk": run.walk,
         "started_at": _at(run.started_at),
         "ended_at": _at(run.ended_at),
         "route": run.route,
@@ -101,6 +121,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "sha256": answer.sha256,
         "made_at": _at(answer.made_at),
         "about": answer.about_id,
+        "second_to": answer.second_to,
         "author": answer.author,
         "decision": answer.decision,
         "verdict": answer.verdict,
@@ -122,6 +143,50 @@ def _review(case: Case, stack: Stack | None, now: datetime) -> dict[str, Any]:
         "reminded": review.reminded,
         "verdicts": [_verdict(verdict) for verdict in case.verdicts],
     }
+
+
+def _is_about(message: Message, case: Case) -> bool:
+    return message.answer_id == case.answer.id and message.kind in {Kind.REVIEW, Kind.VERDICT, Kind.NOTICE}
+
+
+def _said(message: Message) -> dict[str, Any]:
+    """A message of ours, by where it stands in Slack; `to` alone has read it."""
+    return {
+        "kind": message.kind.value,
+        "state": message.body["facts"].get("state"),
+        "ts": message.ts,
+        "digest": message.digest,
+        "to": message.person,
+        "words": words_of(Body.from_json(message.body)),
+    }
+
+
+async def _heard(case: Case, posted: Sequence[Message], saved: Saved) -> list[dict[str, Any]]:
+    """Every reaction and click on a text or its card that is still remembered, and what became of it.
+
+    Those that count for nothing stand in no ledger; letters are kept for thirty days.
+    """
+    shown = [one for one in posted if one.answer_id == case.answer.id and one.kind in {Kind.ANSWER, Kind.REVIEW}]
+    heard = []
+    for message in shown:
+        if message.ts is None:
+            continue
+        for letter in await saved.inbox.in_line(line_of(message.channel, message.ts)):
+            for word in words_in([letter]):
+                said = word.wish.value if isinstance(word, Click) else word.emoji
+                heard.append(
+                    {
+                        "at": _at(word.at),
+                        "person": word.person,
+                        "via": word.via,
+                        "said": said,
+                        "taken_away": word.takes_away,
+                        "on": message.kind.value,
+                        "ts": message.ts,
+                        "became": letter.outcome,
+                    }
+                )
+    return sorted(heard, key=lambda one: str(one["at"]))
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -183,6 +248,9 @@ def _document(whole: Mapping[str, Any]) -> Iterator[str]:
     yield f"Opened by {work['opened_by']} in {work['channel']} at {work['opened_at']}; thread {work['thread_ts']}."
     cost = money(whole["cost_usd"]) if whole["cost_usd"] else "no cost known"
     yield f"{count(len(whole['runs']), 'run')}, {cost}. Exported at {whole['exported_at']}."
+    if work["fresh_from"]:
+        along = f" and answer {work['carried']['answer_id']}" if work["carried"]["answer_id"] else ""
+        yield f"Started fresh from work {work['fresh_from']}, with its brief{along}."
     yield ""
     yield "## Brief"
     yield ""
@@ -197,20 +265,27 @@ def _document(whole: Mapping[str, Any]) -> Iterator[str]:
         yield from _of_review(review)
     yield from _of_handings(whole["handed_on"])
     yield from _of_ledger(whole["ledger"])
+    yield ""
+    yield f"The whole ledger's head is `{whole['ledger_head']}`: `python -m bot verify` goes along all of it."
 
 
 def _pointed_at(answer: Mapping[str, Any]) -> Iterator[str]:
-    yield f"## Message by {answer['author']}"
+    whence = f"by {answer['author']}" if answer["author"] else "made by no run of this work"
+    yield f"## {answer['stage'].capitalize()} {whence}"
     yield ""
     yield f"sha256 `{answer['sha256']}`"
     yield ""
     yield from _fenced(answer["text"])
 
 
+def _step(run: Mapping[str, Any]) -> str:
+    return f": {step_words(run['walk'])}" if run["walk"] else ""
+
+
 def _of_run(number: int, run: Mapping[str, Any], answer: Mapping[str, Any] | None) -> Iterator[str]:
     yield f"## {number}. {run['stage']}: {run['state']}"
     yield ""
-    yield f"- asked by {run['asked_by']} at {run['asked_at']} ({run['entrance']})"
+    yield f"- asked by {run['asked_by']} at {run['asked_at']} ({run['entrance']}){_step(run)}"
     if run["model"]:
         served = f", served as {run['served_id']}" if run["served_id"] else ""
         yield f"- model {run['model']}{served}"
@@ -247,13 +322,44 @@ def _of_review(review: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     reminded = count(review["reminded"], "time")
     yield f"- opened at {review['opened_at']}, until {review['expires_at']}; reminded {reminded}"
-    yield f"- could not approve it: {', '.join(review['may_not_approve'])}"
+    yield f"- asked for by {review['asked_by']}; could not approve it: {', '.join(review['may_not_approve'])}"
+    if opened := review["opened_with"]:
+        solo = "; solo mode" if opened.get("solo") else ""
+        rules = f"; rules of stack `{opened['rules'][:12]}`" if opened.get("rules") else ""
+        needed = f"; needed: {opened['quorum']}" if "quorum" in opened else ""
+        yield f"- reviewers then: {', '.join(opened['reviewers'])}{needed}{solo}{rules}"
     for verdict in review["verdicts"]:
         way = f":{verdict['emoji']}:, {verdict['via']}" if verdict["emoji"] else verdict["via"]
         yield f"- {verdict['at']}: {verdict['kind']} by {verdict['person']} ({way}), entry {verdict['ledger_seq']}"
+        yield from _of_evidence(verdict["evidence"])
         for part in verdict["evidence"].get("parts", []):
             yield f"  - of message {part['ts']}, sha256 `{part['sha256']}`"
+    if idle := [one for one in review["words_heard"] if one["became"] not in {"counts", "withdraw"}]:
+        yield "- words that count for nothing:"
+        for one in idle:
+            how = f"{one['said']}{', taken away' * one['taken_away']} ({one['via']} on {one['ts']})"
+            yield f"  - {one['at']}: {one['person']}, {how}: {one['became'] or 'not judged yet'}"
+    yield "- said in the thread:"
+    for said in review["said_in_thread"]:
+        if said["kind"] != Kind.REVIEW:
+            whom = f", to {said['to']} alone" if said["to"] else ""
+            yield f"  - {said['ts'] or 'no place'}{whom}: {said['words']}"
     yield ""
+
+
+def _of_evidence(seen: Mapping[str, Any]) -> Iterator[str]:
+    """Why somebody's word counted, and for what."""
+    if "quorum" not in seen:
+        return
+    by = "named" if seen.get("named") else f"a member of {', '.join(seen.get('groups', [])) or 'a group'}"
+    also = [word for word in ("guest", "external", "solo") if seen.get(word)]
+    looked = f", looked up at {seen['looked_up_at']}" if "looked_up_at" in seen else ""
+    yield f"  - counted as {by}{''.join(f', {word}' for word in also)}; needed: {seen['quorum']}{looked}"
+    if "made_by" in seen:
+        made = seen["made_by"]
+        stacks = f"made with stack `{str(made['stack'])[:12]}`, judged by the rules of `{seen['rules'][:12]}`"
+        served = f" (served as {made['served']})" if made["served"] else ""
+        yield f"  - of text `{seen['sha256']}` by {made['model']}{served}, {stacks}"
 
 
 def _of_handings(handings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -273,10 +379,12 @@ def _of_handings(handings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _of_ledger(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "## Ledger"
     yield ""
-    yield "| entry | at | who | what | hash |"
-    yield "| --: | :-- | :-- | :-- | :-- |"
+    yield "| entry | at | who | what | it says | hash |"
+    yield "| --: | :-- | :-- | :-- | :-- | :-- |"
     for entry in entries:
-        yield f"| {entry['seq']} | {entry['at']} | {entry['who']} | {entry['what']} | `{entry['hash']}` |"
+        says = entry["body"].replace("|", "\\|")
+        who = f"{entry['at']} | {entry['who']} | {entry['what']}"
+        yield f"| {entry['seq']} | {who} | `{says}` | `{entry['hash']}` |"
 
 
 def _fenced(text: str) -> Iterator[str]:

@@ -33,6 +33,12 @@ def money(usd: float) -> str:
     return f"about ${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
+def exactly(usd: float) -> str:
+    """$1.00, $0.125: an amount that somebody set."""
+    whole, _, cents = f"{usd:,.9f}".partition(".")
+    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
+
+
 def day(on: date) -> str:
     """3 Aug 2026."""
     return f"{on.day} {_MONTHS[on.month - 1]} {on.year}"

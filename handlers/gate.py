@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from handlers.case import Case, load_case
-from handlers.incoming import Click, Word, words_in
-from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, pressed, word_of, words_standing
+from handlers.incoming import Click, Reaction, Reason, Reply, Word, words_in
+from handlers.judge import OPEN, Judgement, ReviewState, Situation, approvers, judge, pressed, word_of
 from handlers.ports import Clock, Slack
-from handlers.recheck import Posted, lapsed, read_back, situation
+from handlers.posted_again import post_again, told_to_approver
+from handlers.recheck import Posted, lapsed, lapses, read_back, situation
 from handlers.stack import Stack
 from handlers.told import tell_if_nothing_shows, tell_of_another_text, tell_what_was_taken_for, tell_why
-from handlers.verdicts import LAPSED, remember
+from handlers.verdicts import remember
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
-from storage.records import Verdict, VerdictKind
+from storage.records import Letter, Verdict, VerdictKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,19 +61,27 @@ class Gate:
             if fresh is None or len(fresh.verdicts) != len(case.verdicts):
                 return False
             if judgement is Judgement.COUNTS:
-                judgement = judge(replace(seen, state=fresh.state(self.stack.review, self.now())))
-            fault = checked.posted.fault
+                judgement = judge(replace(seen, state=fresh.state(self.stack.review, self.word.at)))
+            fault, posted = checked.posted.told, checked.posted
             outcome = fault if judgement is Judgement.COUNTS and fault else judgement
             if not await saved.inbox.handled(self.word.key, at=self.now(), outcome=outcome):
                 return True
             if outcome is Judgement.COUNTS:
                 gone = [*await self._already_taken_away(given, fresh, saved), *self._lapses(checked, fresh)]
                 await self._remember([_bound(given, checked), *gone], fresh, saved)
+                await self._hear_the_reason(fresh, saved)
             else:
+                if outcome == fault and posted.is_kept and fresh.state(self.stack.review, self.now()) in OPEN:
+                    fault = await self._post_again(str(posted.fault), fresh, saved)
                 await tell_why(self.word, judgement, fault, fresh, saved, self.stack, now=self.now)
             crashpoint("cp22")
         crashpoint("cp24")
         return True
+
+    async def _post_again(self, fault: str, case: Case, saved: Saved) -> str:
+        """A reviewer would approve what does not stand there: they get it as a new version. Returns what they hear."""
+        text = await post_again(case, fault, self.word.person, saved, self.stack, now=self.now)
+        return told_to_approver(fault, text)
 
     async def take_away(self, case: Case) -> bool:
         """A word was taken back, and with it its verdict. False when the case is not what it was any more."""
@@ -95,7 +105,7 @@ class Gate:
 
     async def _situation(self, kind: VerdictKind, case: Case) -> Situation:
         """What the judge looks at. What somebody pressed is seen by nobody, so it is told to them a second time."""
-        word, at = self.word, self.now()
+        word, at = self.word, self.word.at  # in time is what was said in time, however late it is told
         seen = await situation(
             word.person, case, case.state(self.stack.review, at), at, slack=self.slack, stack=self.stack
         )
@@ -108,8 +118,14 @@ class Gate:
 
     async def _remember(self, verdicts: list[Verdict], case: Case, saved: Saved) -> None:
         after = await remember(verdicts, case, saved, self.stack, now=self.now)
-        if isinstance(self.word, Click):
+        if not isinstance(self.word, Reaction):
             await tell_if_nothing_shows(self.word, case, after, saved, self.stack, now=self.now)
+
+    async def _hear_the_reason(self, case: Case, saved: Saved) -> None:
+        """Who sent the text back in words has said why, whoever else was asked."""
+        if isinstance(self.word, Reply) and self.word.words:
+            await saved.reviews.want_reason(case.answer.id, self.word.person)
+            await saved.inbox.put(_letter(self.word.reason, self.now()))
 
     async def _look_again(self, case: Case, verdict: Verdict) -> _Checked:
         """Before an approval counts: the text as it stands in the thread, and everybody else who approves it."""
@@ -119,7 +135,7 @@ class Gate:
             return _Checked()
         posted = await read_back(case, storage=self.storage, slack=self.slack, now=self.now)
         if posted.fault:  # nobody's approval is of what stands there now
-            gone = {} if approves else dict.fromkeys(approvers(after.said), posted.fault)
+            gone = {} if approves else dict.fromkeys(approvers(after.said), str(posted.told))
             return _Checked(posted=posted, gone=gone)
         if becomes is not ReviewState.APPROVED:
             return _Checked(posted=posted)
@@ -134,7 +150,13 @@ class Gate:
             "quorum": rules.quorum,
             "named": seen.named,
             "in_group": seen.in_group,
+            "groups": list(seen.groups),
+            "guest": seen.person.is_guest,
+            "external": seen.person.is_external,
+            "looked_up_at": self.now().isoformat(),
             "solo": seen.wrote_it and rules.solo,
+            "rules": self.stack.digest,
+            "made_by": case.made_by,
         }
         return _verdict(self.word, kind, case, evidence)
 
@@ -154,21 +176,13 @@ class Gate:
         return taken
 
     def _lapses(self, checked: _Checked, case: Case) -> list[Verdict]:
-        """Approvals that do not count any more are taken away for their givers, who may give them again.
+        return lapses(case, checked.gone, self.word.key)
 
-        At their own time: with the approval that brought this to light, the quorum was not reached for a moment.
-        """
-        return [
-            replace(
-                verdict,
-                kind=VerdictKind.WITHDRAW,
-                via=LAPSED,
-                request_key=f"lapsed/{verdict.seq}/{self.word.key}"[:200],
-                evidence={"message": verdict.evidence.get("message"), "why": checked.gone[verdict.person]},
-            )
-            for verdict in words_standing(case.said)
-            if verdict.person in checked.gone
-        ]
+
+def _letter(reason: Reason, at: datetime) -> Letter:
+    """What was said with a send-back is read as the reason that is asked for then."""
+    line = f"{reason.team}/{reason.channel}/{reason.thread_ts}"
+    return Letter(key=reason.key, kind="reason", line=line[:200], body=reason.to_json(), received_at=at)
 
 
 def _verdict(word: Word, kind: VerdictKind, case: Case, more: dict[str, Any]) -> Verdict:

@@ -11,10 +11,11 @@ from typing import Any
 
 from handlers import messages
 from handlers.case import Case
+from handlers.context import digest
 from handlers.figures import duration, short
 from handlers.judge import ReviewState, words_standing
 from handlers.words import Body
-from storage.records import Event, Handing, Verdict
+from storage.records import Answer, Event, Handing, Verdict
 
 GONE = 410
 _OK = range(200, 300)
@@ -83,6 +84,12 @@ def withdrawn(handing: Handing, case: Case, state: ReviewState, of: Handing, bec
     return _event("approval.withdrawn", handing.planned_at, data)
 
 
+def is_of(payload: str, answer: Answer) -> bool:
+    """Whether what is to be sent holds exactly the text that was approved."""
+    data = json.loads(payload)["data"]
+    return bool(data.get("sha256") == answer.sha256 == digest(str(data.get("text"))))
+
+
 def _event(kind: str, at: datetime, data: dict[str, Any]) -> str:
     """In ASCII, so that no text can be one that does not go over the wire."""
     return json.dumps({"type": kind, "timestamp": at.isoformat(), "data": data}, allow_nan=False)
@@ -142,6 +149,26 @@ def never_handed_on(case: Case, handing: Handing, outcome: Outcome, reply: Reply
     else:
         told = f"That the approval of text {text} was taken back could not be told: {why}. Take it back there by hand."
     return messages.plain(told, fallback=f"Text {text} could not be handed on")
+
+
+def another_text(case: Case) -> Body:
+    """Somebody changed what is kept; whatever that is, nobody approved it."""
+    text = short(case.answer.sha256)
+    told = (
+        f"Text {text} is not handed on: what is kept of it is not what was approved. Tell whoever runs the bot: "
+        "`python -m bot verify` says more."
+    )
+    return messages.plain(told, fallback=f"Text {text} is not handed on")
+
+
+def waits_for_slack(case: Case) -> Body:
+    """It is looked at again before it is handed on, and Slack does not answer."""
+    text = short(case.answer.sha256)
+    told = (
+        f"Text {text} is not handed on yet: Slack does not tell me at present whether its approval still stands. "
+        "I go on asking, and nothing is lost."
+    )
+    return messages.plain(told, fallback=f"Text {text} waits to be handed on")
 
 
 def _day(at: datetime) -> str:

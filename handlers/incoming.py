@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.stack import StageName
-from storage.records import Letter, VerdictKind
+from storage.records import Lane, Letter, VerdictKind
 
 
 class Verb(StrEnum):
@@ -17,11 +17,18 @@ class Verb(StrEnum):
 
     STAGE = "stage"
     AGAIN = "again"
+    SECOND_OPINION = "second_opinion"
+    FRESH = "fresh"
+    TO_CONTENT = "to_content"
     STATUS = "status"
     CONTEXT = "context"
     CANCEL = "cancel"
     HELP = "help"
     DOWNLOAD = "download"
+    RAISE = "raise"
+    SEND_BACK = "send_back"
+    ROUTE = "route"
+    STACK = "stack"
 
 
 class Entrance(StrEnum):
@@ -30,8 +37,10 @@ class Entrance(StrEnum):
     COMMAND = "command"
     MENTION = "mention"
     BUTTON = "button"
+    PIPELINE = "pipeline"
     SHORTCUT = "shortcut"
     SEND_BACK = "send_back"
+    POSTED_AGAIN = "posted_again"  # nobody asked a model: the same text in new messages
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,8 +54,12 @@ class Request:
         target_thread_ts: the thread of that message, where the way of pointing at it tells.
         target_id: the answer or run behind a button.
         brief: what the text is for, asked by the shortcut's modal.
+        brief_alone: a fresh start takes no text along.
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
+        second_to: the answer a second opinion is wanted on.
+        lane: where an earlier request belonged, that is asked again.
         reply_url: where a slash command can be answered privately; forgotten once handled.
+        pipeline: the name of what they want to be run, as they wrote it, and `start` the stage to run it from.
     """
 
     key: str
@@ -66,13 +79,19 @@ class Request:
     brief: str = ""
     reply_url: str | None = None
     note_by: tuple[str, ...] | None = None
+    brief_alone: bool = False
+    second_to: str | None = None
+    lane: Lane | None = None
+    pipeline: str = ""
+    start: StageName | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Request:
-        stage, note_by = body["stage"], body.get("note_by")
+        stage, note_by, lane = body["stage"], body.get("note_by"), body.get("lane")
+        start = body.get("start")
         return cls(
             **{
                 **body,
@@ -80,7 +99,9 @@ class Request:
                 "entrance": Entrance(body["entrance"]),
                 "verb": Verb(body["verb"]),
                 "stage": StageName(stage) if stage else None,
+                "start": StageName(start) if start else None,
                 "note_by": None if note_by is None else tuple(note_by),
+                "lane": Lane(lane) if lane else None,
             }
         )
 
@@ -208,7 +229,85 @@ class Click:
         return cls(**{**body, "wish": Wish(body["wish"]), "at": datetime.fromisoformat(body["at"])})
 
 
-Word = Reaction | Click
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deletion:
+    """Somebody deleted a message of ours: Slack lets its admins do so."""
+
+    key: str
+    team: str
+    channel: str
+    message_ts: str
+    at: datetime
+
+    @property
+    def line(self) -> str:
+        """In one line with the words on the message."""
+        return line_of(self.channel, self.message_ts)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Deletion:
+        return cls(**{**body, "at": datetime.fromisoformat(body["at"])})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """Somebody sent a text back in words, in its thread. With what they pressed, it is one word: the last one counts.
+
+    Attributes:
+        message_ts: where their words stand.
+        words: the reason; may be empty.
+    """
+
+    key: str
+    team: str
+    channel: str
+    thread_ts: str
+    message_ts: str
+    person: str
+    words: str
+    at: datetime
+
+    @property
+    def line(self) -> str:
+        """In one line with all that is asked in the thread."""
+        return f"{self.team}/{self.channel}/{self.thread_ts}"
+
+    @property
+    def takes_away(self) -> bool:
+        return False
+
+    @property
+    def via(self) -> str:
+        return "reply"
+
+    @property
+    def emoji(self) -> None:
+        """There is none."""
+        return
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """Where and how Slack told it, and whether the reason came with it; the reason itself becomes a run's note."""
+        return {"message": self.message_ts, "event": self.key, "with_reason": bool(self.words)}
+
+    @property
+    def reason(self) -> Reason:
+        """The words for themselves."""
+        return Reason(
+            key=f"{self.key}/reason"[:200],
+            team=self.team,
+            channel=self.channel,
+            thread_ts=self.thread_ts,
+            person=self.person,
+            words=self.words,
+            at=self.at,
+        )
+
+
+Word = Reaction | Click | Reply
 """Somebody's yes or no about a text, given or taken back, in whichever way."""
 
 

@@ -58,7 +58,7 @@ class Situation:
 
     Attributes:
         named: their own user id stands among the reviewers.
-        in_group: they are in a user group that stands among the reviewers.
+        in_group: they are in a user group that stands among the reviewers; `groups` are those.
         wrote_it: they asked for this final, opened the work, wrote its brief or a note to it.
         late: the time for approvals has run out, even where a standing send-back keeps the state from saying so.
         no_buttons: they pressed one, and the stack has none.
@@ -71,6 +71,7 @@ class Situation:
     in_group: bool
     wrote_it: bool
     solo: bool
+    groups: tuple[str, ...] = ()
     late: bool = False
     no_buttons: bool = False
     approved_already: bool = False

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from handlers.remarks import Path, Remark
-from handlers.routing import assigned_model, barred_because, same_family
-from handlers.soundness import is_group, may_approve
+from handlers import limits, lint_pairs
+from handlers.limits import no_money, no_room
+from handlers.lint_pairs import at_model
+from handlers.remarks import Path, Remark, Remarks
+from handlers.routing import assigned_model, barred_because
+from handlers.soundness import is_group, may_approve, works_on_a_text
 from handlers.stack import ChannelPolicy, Gate, Model, Posture, Stack, StageName, is_loopback
 
 CODES: Mapping[str, str] = MappingProxyType(
@@ -22,7 +25,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "N406": "The critic comes from the same family as the drafter.",
         "W407": "A final owner has no review gate.",
         "W408": "A gate closes before anybody could pass it.",
-        "N409": "What the only reviewer asks for, nobody can approve.",
+        "N409": "What a reviewer asks for, too few are left to approve.",
         "W410": "A price was checked too long ago.",
         "W411": "A price was checked in the future.",
         "N412": "A model has no price.",
@@ -35,14 +38,21 @@ CODES: Mapping[str, str] = MappingProxyType(
         "W419": "A value of the preset was not replaced.",
         "N420": "A fallback of a final owner is less trusted than the owner.",
         "N421": "One person keeps up more models than their work may need.",
+        "N422": "A pipeline can only be run where there is a text already.",
+        "W423": "A budget is too small for any call of a stage.",
+        "N424": "A fallback would make the critic the author.",
+        "N425": "A pipeline ends without a final owner.",
+        "N426": "Two names are one model.",
+        "N427": "A budget is larger than the one around it.",
+        "N428": "The critic is the model whose patch it criticises.",
+        "W429": "Nobody is the final owner.",
+        "N431": "One pass of a pipeline may cost more than its thread.",
     }
 )
 PLACEHOLDER_PERSONS = frozenset({"U0REPLACEME", "U0REPLACETOO"})
 PLACEHOLDER_ID = "replace-with-"
 _ENOUGH_FOR_ONE = 3  # models that own a stage, where one person asks and approves
 _FAST_STAGES = (StageName.SCOUT, StageName.DRAFT)
-
-Remarks = Iterator[Remark]
 
 
 def lint(stack: Stack, today: date) -> list[Remark]:
@@ -58,17 +68,6 @@ def _all_named(stack: Stack) -> bool:
     return all(assigned_model(stack, stage) in stack.models for stage in StageName)
 
 
-def _owner(stack: Stack, stage: StageName) -> Model:
-    return stack.models[assigned_model(stack, stage)]
-
-
-def _at_model(stack: Stack, stage: StageName) -> Path:
-    """Where the file says who does a stage; where it does not say, the models."""
-    if stack.rules(stage).model is not None:
-        return ("stages", stage, "model")
-    return ("models", assigned_model(stack, stage))
-
-
 def _strongest_everywhere(stack: Stack) -> Remarks:
     trusts = [model.trust for model in stack.models.values()]
     owners = {assigned_model(stack, stage) for stage in StageName}
@@ -78,46 +77,31 @@ def _strongest_everywhere(stack: Stack) -> Remarks:
             "The strongest model does every stage, which wastes money and time where a text is cheap to revise; "
             f"give scout and draft a faster one, such as {weaker}."
         )
-        yield Remark(code="W401", at=_at_model(stack, _FAST_STAGES[0]), sentence=sentence)
+        yield Remark(code="W401", at=at_model(stack, _FAST_STAGES[0]), sentence=sentence)
 
 
-def _weak_final_owner(stack: Stack) -> Remarks:
-    key = assigned_model(stack, StageName.FINAL)
+def _weak_final_owners(stack: Stack) -> Remarks:
     trusts = [model.trust for model in stack.models.values()]
-    better = next((name for name, model in stack.models.items() if model.trust == max(trusts)), key)
-    at = _at_model(stack, StageName.FINAL)
-    if stack.models[key].trust == min(trusts) < max(trusts):
-        sentence = f"{key} is the least trusted model and the final owner; speed is not trust: give final to {better}."
-        yield Remark(code="W402", at=at, sentence=sentence)
-    elif _is_cheapest(stack, key) and stack.models[key].trust < max(trusts):
-        sentence = (
-            f"{key} is the cheapest model and the final owner, and {better} is trusted more: give final to {better}."
-        )
-        yield Remark(code="W403", at=at, sentence=sentence)
+    for stage in StageName:
+        if stage is not StageName.FINAL and stack.posture(stage) is not Posture.FINAL_OWNER:
+            continue
+        key = assigned_model(stack, stage)
+        better = next((name for name, model in stack.models.items() if model.trust == max(trusts)), key)
+        owner = "the final owner" if stage is StageName.FINAL else f"a final owner, of {stage}"
+        at = at_model(stack, stage)
+        if stack.models[key].trust == min(trusts) < max(trusts):
+            sentence = f"{key} is the least trusted model and {owner}; speed is not trust: give {stage} to {better}."
+            yield Remark(code="W402", at=at, sentence=sentence)
+        elif _is_cheapest(stack, key) and stack.models[key].trust < max(trusts):
+            sentence = (
+                f"{key} is the cheapest model and {owner}, and {better} is trusted more: give {stage} to {better}."
+            )
+            yield Remark(code="W403", at=at, sentence=sentence)
 
 
 def _is_cheapest(stack: Stack, key: str) -> bool:
     prices = {name: model.price.output for name, model in stack.models.items() if model.price}
     return key in prices and prices[key] == min(prices.values()) < max(prices.values())
-
-
-def _critic(stack: Stack) -> Remarks:
-    critic, author = assigned_model(stack, StageName.CRITIQUE), assigned_model(stack, StageName.DRAFT)
-    at = _at_model(stack, StageName.CRITIQUE)
-    if critic != author:
-        if same_family(stack.models[critic], stack.models[author]):
-            sentence = (
-                f"The critic {critic} and the drafter {author} are of the family {stack.models[critic].family}, "
-                "which tends to share blind spots; a critic of another family sees other things."
-            )
-            yield Remark(code="N406", at=at, sentence=sentence)
-    elif len(stack.models) == 1:
-        sentence = f"{critic} criticises its own drafts, in a fresh context; a second model would doubt more."
-        yield Remark(code="N405", at=at, sentence=sentence)
-    else:
-        other = next(key for key in stack.models if key != author)
-        sentence = f"{critic} drafts and criticises; give critique to another model, such as {other}."
-        yield Remark(code="W404", at=at, sentence=sentence)
 
 
 def _owner_without_gate(stack: Stack) -> Remarks:
@@ -136,13 +120,30 @@ def _gate_nobody_passes(stack: Stack) -> Remarks:
     if not review.expire_after:
         sentence = "Reviews expire at once, so nothing could be approved; set expire_after to some days."
         yield Remark(code="W408", at=("review", "expire_after"), sentence=sentence)
-    people = may_approve(stack)
-    if len(people) == 1 and not any(map(is_group, people)) and not review.solo:
-        sentence = (
-            f"{min(people)} is the only reviewer, so nobody can approve what they ask for themselves; "
-            "name a second one, or set solo = true if they work alone."
-        )
-        yield Remark(code="N409", at=("review", "reviewers"), sentence=sentence)
+    yield from _too_few_left(stack)
+
+
+def _too_few_left(stack: Stack) -> Remarks:
+    """Whoever asked for a text does not approve it: are enough others left?"""
+    places: list[tuple[Path, frozenset[str], str]] = [(("review", "reviewers"), may_approve(stack), "")]
+    for channel, policy in stack.channels.items():
+        if policy.reviewers is not None:
+            places.append((("channels", channel, "reviewers"), may_approve(stack, channel), f" in {channel}"))
+    quorum = stack.review.quorum
+    for at, people, where in places:
+        if stack.review.solo or any(map(is_group, people)) or len(people) - 1 >= quorum or len(people) < quorum:
+            continue
+        if len(people) == 1:
+            sentence = (
+                f"{min(people)} is the only reviewer{where}, so nobody can approve what they ask for themselves; "
+                "name a second one, or set solo = true if they work alone."
+            )
+        else:
+            sentence = (
+                f"All {len(people)} reviewers{where} must approve, so what one of them asks for never is; "
+                "name one more, or lower the quorum."
+            )
+        yield Remark(code="N409", at=at, sentence=sentence)
 
 
 def _heavy_for_one(stack: Stack) -> Remarks:
@@ -154,6 +155,22 @@ def _heavy_for_one(stack: Stack) -> Remarks:
             "may do the same with less to look after."
         )
         yield Remark(code="N421", at=("models",), sentence=sentence)
+
+
+def _no_final_owner(stack: Stack) -> Remarks:
+    if all(stack.posture(stage) is not Posture.FINAL_OWNER for stage in StageName):
+        sentence = 'No stage is a final owner, so nobody makes the call on what goes out; set posture = "final-owner".'
+        yield Remark(code="W429", at=("stages", StageName.FINAL, "posture"), sentence=sentence)
+
+
+def _pipelines_without_end(stack: Stack) -> Remarks:
+    for name, pipeline in stack.pipelines.items():
+        stages = pipeline.stages
+        if stages and stack.posture(stages[-1]) is not Posture.FINAL_OWNER:
+            sentence = (
+                f"Pipeline {name} ends with {stages[-1]}, so what it makes has no owner and no gate; end it with final."
+            )
+            yield Remark(code="N425", at=("pipelines", name), sentence=sentence)
 
 
 def _reminders(stack: Stack) -> Remarks:
@@ -184,7 +201,12 @@ def _never(stack: Stack, stage: StageName, key: str, before: Collection[str]) ->
         return "it is asked already"
     channels = [*stack.channels, *(() if "default" in stack.channels else ("default",))]
     reasons = [barred_because(stack, key, stage, channel) for channel in channels]
-    return None if None in reasons else reasons[0]
+    if None not in reasons:
+        return reasons[0]
+    if why := no_room(stack, stage, key):
+        return why
+    too_dear = no_money(stack, stage, key)
+    return too_dear[1] if too_dear else None
 
 
 def _wider_channels(stack: Stack) -> Remarks:
@@ -205,19 +227,6 @@ def _idle_models(stack: Stack) -> Remarks:
         if key not in busy:
             sentence = f"No stage has {key} as its model or fallback; assign it, or keep it for comparisons only."
             yield Remark(code="N416", at=("models", key), sentence=sentence)
-
-
-def _room(stack: Stack) -> Remarks:
-    for stage in StageName:
-        key, limit = assigned_model(stack, stage), stack.rules(stage).max_output_tokens
-        if limit >= stack.models[key].context_tokens:
-            sentence = (
-                f"{stage} may write {limit} tokens and {key} holds {stack.models[key].context_tokens} in all, "
-                "which leaves nothing to read; lower max_output_tokens or correct context_tokens."
-            )
-            given = "max_output_tokens" in stack.rules(stage).model_fields_set
-            at: Path = ("stages", stage, "max_output_tokens") if given else ("models", key)
-            yield Remark(code="W418", at=at, sentence=sentence)
 
 
 def _placeholders(stack: Stack) -> Remarks:
@@ -262,17 +271,34 @@ def _no_price(key: str, model: Model, *, counted: bool) -> Remarks:
         yield Remark(code="N412", at=("models", key), sentence=sentence)
 
 
+def _pipelines_on_texts(stack: Stack) -> Remarks:
+    for name, pipeline in stack.pipelines.items():
+        if pipeline.stages and works_on_a_text(pipeline.stages[0]):
+            first = pipeline.stages[0]
+            sentence = (
+                f"Pipeline {name} begins with {first}, so it can only be run in a thread that has a text already."
+            )
+            yield Remark(code="N422", at=("pipelines", name), sentence=sentence)
+
+
 _LOOKS: tuple[Callable[[Stack], Remarks], ...] = (
     _strongest_everywhere,
-    _weak_final_owner,
-    _critic,
+    _weak_final_owners,
+    lint_pairs.critics,
+    lint_pairs.stand_ins,
+    lint_pairs.names,
     _owner_without_gate,
+    _no_final_owner,
+    _pipelines_without_end,
     _gate_nobody_passes,
     _heavy_for_one,
     _reminders,
     _fallbacks,
     _wider_channels,
     _idle_models,
-    _room,
+    limits.rooms,
+    limits.budgets,
+    limits.pipelines,
     _placeholders,
+    _pipelines_on_texts,
 )

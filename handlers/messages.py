@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from handlers.figures import clock, count, day, duration, money, short, tokens
 from handlers.incoming import Wish
 from handlers.material import title
 from handlers.stack import StageName
-from handlers.words import Body, Button, Line, Span, Text, Who, bold, code, line, people
-from storage.records import Answer, Run, RunState, Work
+from handlers.words import Body, Button, Line, Link, Span, Text, Who, bold, code, line, people
+from storage.records import Answer, Lane, Run, RunState, Work
 
 BOT = "@Countersign"
 SLACK_SILENT = (
@@ -27,10 +27,64 @@ def root(work: Work, run: Run) -> Body:
     brief = work.brief if len(work.brief) <= _SHOWN_BRIEF else work.brief[:_SHOWN_BRIEF].rstrip() + " …"
     cut = " · the brief is longer than shown here; all of it crosses" if brief is not work.brief else ""
     return Body(
-        lines=(line(Text(text=brief)), line(f"{run.stage} for ", Who(person=run.asked_by), cut, small=True)),
+        lines=(line(Text(text=brief)), line(f"{_first(run)} for ", Who(person=run.asked_by), cut, small=True)),
         fallback=f"{run.stage}: a new piece of work",
         facts={"stage": run.stage},
     )
+
+
+def fresh_root(work: Work, run: Run | None, old: Work, old_text: Answer | None, *, link: str | None) -> Body:
+    """The message a thread hangs from that goes on from another one: the brief, whence it comes, what came along."""
+    brief = work.brief if len(work.brief) <= _SHOWN_BRIEF else work.brief[:_SHOWN_BRIEF].rstrip() + " …"
+    if link is not None:
+        whence: list[str | Span] = [" from ", Link(url=link, label="another thread")]
+    else:
+        begun = datetime.fromtimestamp(float(old.thread_ts or old.opened_at.timestamp()), tz=UTC)
+        whence = [f" from the thread of {day(begun.date())}, {clock(begun)}"]
+    for_whom: list[str | Span] = [f"fresh start{f', {_there(run)}' if run else ''} for ", Who(person=work.opened_by)]
+    return Body(
+        lines=(
+            line(Text(text=brief)) if brief.strip() else line("A fresh start without a brief"),
+            line(*for_whom, *whence, f" · came along: {_along(work, old_text)}, nothing else", small=True),
+        ),
+        fallback="a fresh start of a piece of work",
+        facts={"stage": run.stage} if run else {},
+    )
+
+
+def _there(run: Run) -> str:
+    return _first(run) if run.walk else name_of(run)
+
+
+def _along(work: Work, text: Answer | None) -> str:
+    named = [*(["brief"] if work.brief.strip() else []), *([f"{title(text)} ({short(text.sha256)})"] if text else [])]
+    return " and ".join(named)
+
+
+def taken_along(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: int) -> Body:
+    """A piece of the text that came along, with the buttons of any answer."""
+    body = part(answer, blocks, number=number, of=of, buttons=number == of)
+    where = f", part {number} of {of}" if of > 1 else ""
+    label = f"{title(answer)}{where} · came along word for word · text {short(answer.sha256)}"
+    return replace(body, lines=(line(label, small=True),))
+
+
+def goes_on_elsewhere(by: str, text: Answer | None, run: Run | None) -> Body:
+    """For the thread that was left."""
+    what = f"the brief and {title(text)} ({short(text.sha256)})" if text else "the brief"
+    then = f"; {_there(run)} runs there" if run else ""
+    told = line(Who(person=by), f" started fresh in a new thread of this channel with {what}, nothing else{then}.")
+    return plain(told, fallback="This goes on in a new thread", state="fresh")
+
+
+def handed_over(patch: Answer, by: str) -> Body:
+    told = line(Who(person=by), f" handed the words of {title(patch)} over to the content lane, without its code:")
+    return plain(told, fallback=f"The words of {title(patch)} as content")
+
+
+def _first(run: Run) -> str:
+    """What was asked for: a stage, or a pipeline that begins with it."""
+    return f"{run.walk['name']}, from {run.stage}," if run.walk else run.stage
 
 
 # cards
@@ -41,9 +95,9 @@ def queued(run: Run, *, ahead: int = 0) -> Body:
     return _card(run, RunState.QUEUED, [line(bold(name_of(run)), f" · queued · {wait}")])
 
 
-def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: str) -> Body:
-    """The heartbeat."""
-    now = f" · {word} · {model}, {duration(seconds)} so far"
+def working(run: Run, *, word: str, model: str, seconds: float, why: str, read: str, waits: str = "") -> Body:
+    """The heartbeat; `waits` says why nothing can be done at the moment."""
+    now = f" · waiting · {waits}" if waits else f" · {word} · {model}, {duration(seconds)} so far"
     return _card(run, RunState.RUNNING, [line(bold(name_of(run)), now), line(why, *_read(read), small=True)])
 
 
@@ -54,6 +108,9 @@ class Outcome:
     Attributes:
         because: why another model answered than was assigned.
         price_of: the day somebody looked up the price, where that was long ago.
+        so_far: what the thread and the day have cost.
+        beside: how a second opinion differs from the first.
+        swamp: how much the thread holds, where this run made it too much.
     """
 
     model: str
@@ -64,10 +121,13 @@ class Outcome:
     why: str
     read: str
     remark: str = ""
+    beside: str = ""
+    swamp: str = ""
     done: str = "answered"
     instead_of: str = ""
     because: str = ""
     price_of: date | None = None
+    so_far: str = ""
 
 
 def answered(run: Run, outcome: Outcome) -> Body:
@@ -83,7 +143,18 @@ def answered(run: Run, outcome: Outcome) -> Body:
         lines.append(line(outcome.because))
     if outcome.remark:
         lines.append(line(outcome.remark))
-    return _card(run, RunState.ANSWERED, [*lines, line(outcome.why, *_read(outcome.read), small=True)])
+    if outcome.beside:
+        lines.append(line(outcome.beside))
+    if outcome.so_far:
+        lines.append(line(outcome.so_far, small=True))
+    lines.append(line(outcome.why, *_read(outcome.read), small=True))
+    if not outcome.swamp:
+        return _card(run, RunState.ANSWERED, lines)
+    told = (
+        f"This thread has become long ({outcome.swamp}). `{BOT} fresh` goes on in a new one, with the brief and a text."
+    )
+    card = _card(run, RunState.ANSWERED, [*lines, line(told, small=True)])
+    return replace(card, buttons=(Button(action="fresh", label="Start fresh", value=run.work_id),))
 
 
 def failed(run: Run, sentence: str) -> Body:
@@ -99,7 +170,8 @@ def refused(run: Run, sentence: str) -> Body:
 
 
 def name_of(run: Run) -> str:
-    return "revise" if run.revises else run.stage
+    name = "revise" if run.revises else run.stage
+    return f"{name} (second opinion)" if run.second_to else name
 
 
 def _read(read: str) -> list[str]:
@@ -107,11 +179,70 @@ def _read(read: str) -> list[str]:
 
 
 def _card(run: Run, state: RunState, lines: list[Line]) -> Body:
+    if run.walk:
+        step = step_words(run.walk)
+        *before, last = lines
+        spoken = last.spans if last.small else ()
+        lines = [*(before if last.small else lines), line(step, *([" · ", *spoken] if spoken else []), small=True)]
     return Body(
         lines=tuple(lines),
         fallback=f"{name_of(run)}: {state.value}",
         facts={"stage": run.stage, "state": state.value},
     )
+
+
+# walks
+
+
+def step_words(step: Mapping[str, Any]) -> str:
+    """Where a walk is: "step 3 of 4 of content, round 1 of 2"."""
+    return f"step {step['step']} of {step['of']} of {step['name']}{_round(step)}"
+
+
+def at_step(stage: str, step: Mapping[str, Any]) -> str:
+    """The same after the pipeline's name: "critique (step 3 of 4, round 1 of 2)"."""
+    return f"{stage} (step {step['step']} of {step['of']}{_round(step)})"
+
+
+def _round(step: Mapping[str, Any]) -> str:
+    return f", round {step['round']} of {step['rounds']}" if step["round"] else ""
+
+
+def walk_stuck(run: Run, why: str) -> Body:
+    """A step gave nothing to go on with."""
+    assert run.walk is not None
+    told = f" stopped at {at_step(name_of(run), run.walk)}: {why}. `{BOT} again` goes on from there."
+    return plain(line(bold(run.walk["name"]), told), fallback=f"{run.walk['name']} stopped", state="stuck")
+
+
+def walk_stopped(stage: str, step: Mapping[str, Any], by: str) -> Body:
+    """A person stopped it."""
+    told = line(bold(step["name"]), f" stopped at {at_step(stage, step)} by ", Who(person=by), ".")
+    return plain(told, fallback=f"{step['name']} stopped", state="stopped")
+
+
+def walk_undecided(run: Run, versions: Sequence[Answer], *, rounds: int) -> Body:
+    """All rounds are done and the critic still asks for more: a person chooses between the last two texts."""
+    assert run.walk is not None
+    name = run.walk["name"]
+    after = f" stopped at critique (step {run.walk['step']} of {run.walk['of']}): after {count(rounds, 'revision')} "
+    first = line(
+        bold(name), after, "the critic still says to revise. ", Who(person=run.asked_by), ", which text goes on?"
+    )
+    texts = [line(f"• {title(one)} · text {short(one.sha256)}") for one in versions]
+    buttons = [
+        Button(action=f"final:{place}", label=f"Final on {title(one)}", value=one.id)
+        for place, one in enumerate(versions, 1)
+    ]
+    return replace(
+        plain(first, *texts, fallback=f"{name} stopped for you to choose", state="stopped"), buttons=tuple(buttons)
+    )
+
+
+def walk_status(stage: str, step: Mapping[str, Any], state: str, *, goes_on: bool) -> Line:
+    """How a walk is doing."""
+    way = f" · `{BOT} again` goes on" if goes_on else ""
+    return line(bold(step["name"]), f" · {state} · {at_step(stage, step)}{way}")
 
 
 # answers
@@ -130,7 +261,8 @@ def part(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: i
 
 
 def notes(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: int) -> Body:
-    what = "owner's notes" if answer.stage == StageName.FINAL else "what changed"
+    what = "beside the first" if answer.second_to else "what changed"
+    what = "owner's notes" if answer.stage == StageName.FINAL else what
     return Body(
         lines=(line(f"{what} · not part of the text", small=True),),
         answer=tuple(blocks),
@@ -140,18 +272,19 @@ def notes(answer: Answer, blocks: Sequence[dict[str, Any]], *, number: int, of: 
 
 
 def _buttons(answer: Answer) -> tuple[Button, ...]:
-    seen = Button(action="context", label="What did it see?", value=answer.id)
+    """What can be done with an answer; where no run of this thread made it, nobody can say what a model saw."""
+
+    def button(action: str, label: str) -> Button:
+        return Button(action=action, label=label, value=answer.id)
+
+    critique, seen = button("critique", "Critique"), button("context", "What did it see?")
+    of_its_run = (button("second_opinion", "Second opinion"), seen) if answer.run_id else ()
     if answer.stage == StageName.CRITIQUE:
-        return (seen,)
-    critique = Button(action="critique", label="Critique", value=answer.id)
+        return of_its_run
     if answer.stage == StageName.SCOUT:
-        return (critique, seen)
-    return (
-        critique,
-        Button(action="revise", label="Revise", value=answer.id),
-        Button(action="final", label="Final", value=answer.id),
-        seen,
-    )
+        return (critique, *of_its_run)
+    crosses = button("to_code", "To code") if answer.lane is Lane.CONTENT else button("to_content", "To content")
+    return (critique, button("revise", "Revise"), button("final", "Final"), crosses, *of_its_run)
 
 
 # refusals and help, for the person who asked
@@ -178,10 +311,10 @@ def not_handled(reference: str) -> str:
     )
 
 
-def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None) -> Body:
+def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None, pipelines: Sequence[str] = ()) -> Body:
     """What can be asked for, and where; `puzzled` says first that what was asked for was not understood.
 
-    `nearest` is the word that was probably meant.
+    `nearest` is the word that was probably meant; `pipelines` are the names there are.
     """
     command = f"/{prefix}draft"
     guess = f" Did you mean `{nearest}`?" if nearest else ""
@@ -190,13 +323,38 @@ def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None)
         line(bold("Start work in a channel: "), code(f"{command} <brief>"), " (also scout, implement, final)"),
         line(bold("In a thread, mention me: "), code(f"{BOT} critique be harsh about the second paragraph")),
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
-        line("Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this."),
+        line("A reviewer may send a final back in words: ", code(f"{BOT} send back <reason>"), "."),
+        *([line(bold("Several stages in a row: "), *_named_pipelines(pipelines))] if pipelines else []),
+        line("Also: second opinion, fresh, again, status, context, cancel, help."),
+        line("Any message can be criticised: its menu, Critique this."),
+        line(
+            "Not sure which stage? ",
+            code(f"/{prefix}route"),
+            " asks four questions. Who does what: ",
+            code(f"/{prefix}stack"),
+            ".",
+        ),
         line("A final text counts only after a reviewer's reaction on exactly that text.", small=True),
         fallback="What you can ask Countersign for",
     )
 
 
-def status(runs: Sequence[tuple[Run, float]], reviews: Sequence[str], usd: float | None) -> Body:
+def offers_questions(where: str) -> Body:
+    """A button that opens the four questions; `where` tells whom and what they are about."""
+    told = plain("Which stage should own this? Four questions tell.", fallback="Four questions tell which stage")
+    return replace(told, buttons=(Button(action="route", label="Answer four questions", value=where),))
+
+
+def _named_pipelines(pipelines: Sequence[str]) -> list[str | Span]:
+    said: list[str | Span] = [code(f"{BOT} run {pipelines[0]}"), " (`run … from critique` begins later)"]
+    if others := pipelines[1:]:
+        said += ["; also ", ", ".join(others)]
+    return said
+
+
+def status(
+    runs: Sequence[tuple[Run, float]], reviews: Sequence[str], money_left: str, *, walk: Line | None = None
+) -> Body:
     """How each run of a thread is doing; `runs` come with the seconds they took or have taken so far."""
     if not runs:
         return plain(f"Nothing has been asked for in this thread yet. Try `{BOT} draft …`.", fallback="Status")
@@ -204,9 +362,10 @@ def status(runs: Sequence[tuple[Run, float]], reviews: Sequence[str], usd: float
         line(bold(name_of(run)), f" · {run.state.value} · {run.model or 'no model yet'} · {duration(seconds)}")
         for run, seconds in runs[-12:]
     ]
+    lines += [walk] if walk else []
     lines += [line(sentence) for sentence in reviews]
-    if usd:
-        lines.append(line(f"thread so far {money(usd)}", small=True))
+    if money_left:
+        lines.append(line(money_left, small=True))
     return plain(*lines, fallback="Status of this thread")
 
 
@@ -327,7 +486,11 @@ def approved_by(
     return replace(said, buttons=(Button(action="download", label="Download", value=answer.id),))
 
 
-def sent_back(answer: Answer, by: str) -> Body:
+def sent_back(answer: Answer, by: str, *, said_why: bool = False) -> Body:
+    """Said with the question for the reason, unless that came with it."""
+    if said_why:
+        told = f": text {short(answer.sha256)}. What they said becomes the note of the next run."
+        return verdict(answer, "changes_requested", "Sent back by ", Who(person=by), told)
     told = (
         f": text {short(answer.sha256)}. Reply here with the reason: the next final starts at once, with it as "
         f"its note; `polish: …` or `revise: …` sends it to that stage instead. Or anybody may ask with `{BOT} final …`."
@@ -371,8 +534,32 @@ def expired(answer: Answer, seconds: float) -> Body:
     return verdict(answer, "expired", f"{told}approved. `{BOT} final` makes a new version to approve.")
 
 
-def lapsed(who: Sequence[str], why: str) -> Body:
+def lapsed(who: Sequence[str], why: str) -> Line:
     """An approval that stopped counting, found when it was looked at again."""
     approvals = "The approval by " if len(who) == 1 else "The approvals by "
     told = f" do{'es' * (len(who) == 1)} not count any more. {why}"
-    return plain(line(approvals, *people(who, between=" and "), told), fallback="An approval does not count any more")
+    return line(approvals, *people(who, between=" and "), told)
+
+
+# money
+
+
+def limit_hit(run: Run, what: str, who: Sequence[str | Span], facts: dict[str, Any]) -> Body:
+    """A limit kept a run from its answer, and somebody may raise it once."""
+    asks = line(f"Once raised, {what}. The ledger keeps that under your name.")
+    first = line(bold("A limit was hit."), f" Raised once, {what}, and {name_of(run)} is asked for again.")
+    small = line("For ", *who, f", once in this thread: the button, or `{BOT} raise`.", small=True)
+    return Body(
+        lines=(first, small),
+        buttons=(Button(action="raise", label="Raise once", value=run.id, confirm=asks),),
+        fallback=f"{name_of(run)}: a limit was hit",
+        facts=facts,
+    )
+
+
+def limit_raised(by: str, what: str, at: datetime, head: str, again: Run | None, facts: dict[str, Any]) -> Body:
+    """Who raised what; `again` is the run that is asked for once more."""
+    then = f" {name_of(again)} is asked for again, for " if again else ""
+    asker: list[str | Span] = [then, Who(person=again.asked_by), "."] if again else []
+    told = line("Raised once by ", Who(person=by), f", {clock(at)}: {what}. Ledger {head[:12]}.", *asker)
+    return Body(lines=(told,), fallback="A limit was raised", facts=facts)

@@ -55,6 +55,8 @@ class Assignment:
     """Which model is asked, under its key in the stack, for how long at most, for which stage, and by which run.
 
     `host_concurrency` is how many may ask at the model's host at once, whatever the model; None: any number.
+    `channel`, `jurisdictions` (None: anywhere) and `min_trust` are the policy where it is asked; it is looked at again
+    before each call, so that a wrong route reaches nobody.
     """
 
     key: str
@@ -64,6 +66,9 @@ class Assignment:
     run_id: str = ""
     epoch: int = 0
     host_concurrency: int | None = None
+    channel: str = ""
+    jurisdictions: tuple[str, ...] | None = None
+    min_trust: int = 1
 
     @property
     def limits(self) -> list[tuple[str, int]]:
@@ -82,10 +87,24 @@ class Seats(Protocol):
         ...
 
 
+class Unanswered(StrEnum):
+    """An attempt that gave no answer: whether it may have been billed all the same."""
+
+    FREE = "free"
+    MAYBE_BILLED = "maybe_billed"
+
+
+Settle = Callable[[ModelAnswer | Unanswered], Awaitable[None]]
+"""What became of an attempt. Where nobody says it, the attempt may have been billed."""
+
+Before = Callable[[], Awaitable[Settle]]
+"""Awaited before each attempt, which is not made if this raises; ModelFailed is then what the ask raises."""
+
+
 class Models(Protocol):
     """The models of the stack. Retries within the assignment; the caller decides about fallbacks."""
 
-    async def ask(self, assignment: Assignment, prompt: Prompt) -> ModelAnswer:
+    async def ask(self, assignment: Assignment, prompt: Prompt, *, before: Before) -> ModelAnswer:
         """Raise ModelFailed when three attempts gave nothing; cancelling the task aborts the call."""
         ...
 
@@ -103,12 +122,18 @@ class Person:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """A conversation as Slack knows it."""
+    """A conversation as Slack knows it.
+
+    Attributes:
+        is_external: shared with another organisation, or about to be.
+        is_strange: neither a channel nor a direct message, so nobody here knows who reads along.
+    """
 
     id: str
     is_member: bool = True
     is_archived: bool = False
     is_external: bool = False
+    is_strange: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,11 +150,14 @@ class SeenMessage:
 
 
 class Slack(Protocol):
-    """What we read from Slack. Each raises LookupFailed when Slack does not say."""
+    """What we read from Slack. Each raises LookupFailed when Slack does not say.
+
+    A place may be what Slack said half a minute ago; `now`: what it says these seconds.
+    """
 
     async def person(self, person: str) -> Person: ...
     async def members_of(self, group: str) -> frozenset[str]: ...
-    async def place(self, channel: str) -> Place: ...
+    async def place(self, channel: str, *, now: bool = False) -> Place: ...
     async def message(self, channel: str, ts: str, *, thread_ts: str | None = None) -> SeenMessage | None: ...
     async def messages(self, channel: str, thread_ts: str, wanted: Sequence[str]) -> dict[str, SeenMessage]: ...
 

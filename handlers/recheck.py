@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from handlers import messages
 from handlers.case import Case, may_decide
+from handlers.context import digest
 from handlers.figures import short
-from handlers.judge import Judgement, ReviewState, Situation, approvers, judge
+from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, words_standing
 from handlers.ports import Clock, Slack
 from handlers.stack import Stack
 from storage.database import Database
-from storage.records import Kind, Message
+from storage.records import Kind, Message, Verdict, VerdictKind
 
+LAPSED = "lapsed"
+"""The way of a withdrawal that nobody made: an approval that stopped counting."""
 _SETTLE = timedelta(seconds=10)
 """So long a message that Slack took may be missing when the thread is read."""
 
@@ -33,12 +37,14 @@ async def situation(
     """
     reviewers = may_decide(case, stack)
     named = person in reviewers
-    groups = [] if named else [reviewer for reviewer in reviewers if reviewer.startswith("S")]
+    asked = [] if named else [reviewer for reviewer in reviewers if reviewer.startswith("S")]
+    groups = tuple([group for group in asked if person in await slack.members_of(group)])
     return Situation(
         state=state,
         person=await slack.person(person),
         named=named,
-        in_group=any([person in await slack.members_of(group) for group in groups]),
+        in_group=bool(groups),
+        groups=groups,
         wrote_it=person in case.review.authors,
         solo=stack.review.solo,
         late=case.is_late(now),
@@ -61,17 +67,44 @@ async def lapsed(case: Case, now: datetime, *, besides: str | None, slack: Slack
     return gone
 
 
+def lapses(case: Case, gone: Mapping[str, str], because: str) -> list[Verdict]:
+    """Approvals that do not count any more are taken away for their givers, who may give them again.
+
+    At their own time: with the approval that brought this to light, the quorum was not reached for a moment.
+    `gone`: whose, and why; `because`: what brought it to light, by its key.
+    """
+    return [
+        replace(
+            verdict,
+            kind=VerdictKind.WITHDRAW,
+            via=LAPSED,
+            request_key=f"lapsed/{verdict.seq}/{because}"[:200],
+            evidence={"message": verdict.evidence.get("message"), "why": gone[verdict.person]},
+        )
+        for verdict in words_standing(case.said)
+        if verdict.person in gone and verdict.kind is VerdictKind.APPROVE
+    ]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Posted:
     """A text as it stands in its thread.
 
     Attributes:
-        fault: what keeps an approval of it from counting, in one sentence; None when all is as it was posted.
+        fault: what keeps an approval of it from counting, as a clause; None when all is as it was posted.
+        is_kept: where there is a fault, whether the text itself is kept as it was made, and Slack took all of it once.
         parts: its messages in their order, each with its ts and the sha256 of what Slack returned of it.
     """
 
     fault: str | None = None
+    is_kept: bool = False
     parts: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def told(self) -> str | None:
+        """The fault as a sentence, with a way out."""
+        way = f"`{messages.BOT} final` makes a new version to approve."
+        return None if self.fault is None else f"{self.fault}, so it cannot be approved. {way}"
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -88,10 +121,12 @@ async def read_back(case: Case, *, storage: Database, slack: Slack, now: Clock) 
     """
     async with storage.reading() as saved:
         owed = [m for m in await saved.outbox.of_answer(case.answer.id) if m.kind is Kind.ANSWER]
-    text, way = short(case.answer.sha256), f"`{messages.BOT} final` makes a new version to approve."
+    text = short(case.answer.sha256)
+    if digest(case.answer.text) != case.answer.sha256:
+        return Posted(fault=f"What is kept of text {text} is not what was made (`python -m bot verify` says more)")
     parts = [part for part in owed if part.given_up is None]
     if not parts or any(not _goes_on(part, parts) for part in owed if part.given_up is not None):
-        return Posted(fault=f"Slack did not take all of text {text}, so it cannot be approved. {way}")
+        return Posted(fault=f"Slack did not take all of text {text}")
     if any(part.ts is None for part in parts) or case.work.thread_ts is None:
         raise NotYet
     found = await slack.messages(case.work.channel, case.work.thread_ts, [part.ts for part in parts if part.ts])
@@ -100,10 +135,9 @@ async def read_back(case: Case, *, storage: Database, slack: Slack, now: Clock) 
         if there is None and part.sent_at is not None and now() - part.sent_at < _SETTLE:
             raise NotYet
         if there is None:
-            return Posted(fault=f"A part of text {text} is no longer in the thread, so it cannot be approved. {way}")
+            return Posted(fault=f"A part of text {text} is no longer in the thread", is_kept=True)
         if there.edited or there.digest != part.digest:
-            told = f"Text {text} does not stand in the thread as it was posted, so it cannot be approved. {way}"
-            return Posted(fault=told)
+            return Posted(fault=f"Text {text} does not stand in the thread as it was posted", is_kept=True)
     return Posted(parts=tuple((seen.ts, seen.digest) for seen in (found[part.ts] for part in parts if part.ts)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,7 +29,14 @@ class Remark:
 
     @property
     def level(self) -> Level:
-        return _LEVELS[self.code[0]]
+        return level_of(self.code)
+
+
+def level_of(code: str) -> Level:
+    return _LEVELS[code[0]]
+
+
+Remarks = Iterator[Remark]
 
 
 def said(path: Path) -> str:

@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from handlers import messages
+from handlers import messages, pipelines
 from handlers.context import MissingInput, digest, missing
 from handlers.errors import Refusal
 from handlers.incoming import Entrance, Request, Verb
 from handlers.material import MESSAGE, counts_as_text, lane_for, newest_text
 from handlers.ports import Clock, LookupFailed, NewId, Place, SeenMessage, Slack
 from handlers.routing import NoRoute, route
+from handlers.second_opinion import ask_another, first_among, route_beside
 from handlers.stack import ChannelPolicy, Stack, StageName
 from handlers.stages import REVISE, STAGES, Reads, is_text
+from handlers.unheard import unheard_reason
 from handlers.words import Body, storable
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
-from storage.records import Answer, Kind, Lane, Message, Run, RunState, Work
+from storage.records import Answer, Kind, Lane, Message, Run, RunState, Walk, Work
 
 _LONGEST = 40_000
+TWICE = timedelta(seconds=2)
+"""What one person presses twice within this is pressed once."""
 _CLOCKS_DIFFER, _SAME = timedelta(minutes=10), timedelta(microseconds=2)
 
 
@@ -36,17 +40,23 @@ class Surroundings:
     runs: Sequence[Run] = ()
     target: Answer | None = None
     points_at_ours: bool = False
+    walks: Sequence[Walk] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opening:
-    """What a request comes to: a run, in a work that may be new, about a text that may be new to us."""
+    """What a request comes to: a run, in a work that may be new, about a text that may be new to us.
+
+    `walk`: whose step the run is, and `held` the run it is at so far, where it is none that begins.
+    """
 
     run: Run
     work: Work
     is_new_work: bool
     new_target: Answer | None
     refusal: str | None = None
+    walk: Walk | None = None
+    held: str = ""
 
 
 async def somebody_asked(
@@ -59,12 +69,26 @@ async def somebody_asked(
         LookupFailed: Slack does not say what must be known first; to be tried again.
     """
     check_place(await slack.place(request.channel), stack.policy(request.channel))
+    request, plan = pipelines.meant(request, stack)
     async with storage.reading() as saved:
         around = await look_around(saved, request)
+    if twin := _pressed_twice(request, around):
+        async with storage.transaction() as saved:
+            await saved.inbox.handled(request.key, at=now(), outcome=f"run {twin.id} already", body=forget_url(request))
+        return
+    stuck = None
     if request.verb is Verb.AGAIN:
-        request = again(request, around)
+        stuck = pipelines.stuck(around.walks, around.runs)
+        request = again(request, around, stuck)
+    elif request.verb is Verb.SECOND_OPINION:
+        request = _second_opinion(request, around)
+    if request.second_to is not None:  # it has its material, and whatever was pointed at never crosses
+        request, around = replace(request, target_ts=None), replace(around, target=None)
     pointed, around = await _message_pointed_at(request, around, slack=slack, storage=storage)
+    if plan is not None:
+        pipelines.check_begin(plan, around.walks, stack, request.channel)
     opening = decide(request, around, pointed, stack, now=now, new_id=new_id)
+    opening = on_a_walk(opening, plan, stuck, new_id=new_id)
     async with storage.transaction() as saved:
         if await saved.inbox.handled(request.key, at=now(), outcome=f"run {opening.run.id}", body=forget_url(request)):
             await put_in_line(opening, saved, ahead=len(await saved.runs.open_of_work(opening.work.id)), now=now)
@@ -86,6 +110,11 @@ def check_place(place: Place, policy: ChannelPolicy) -> None:
         raise Refusal(
             "This channel is shared with another organisation, and the stack does not allow work here. "
             "Ask in an internal channel, or have the operator set `external = true` for this one."
+        )
+    if place.is_strange:
+        raise Refusal(
+            "Slack calls this conversation neither a channel nor a direct message, so I do not know who reads along "
+            "and nothing is sent to a model from here. Ask in a channel."
         )
     if not place.is_member:
         raise Refusal(f"I am not in this channel. Invite me with `/invite {messages.BOT}`, then ask again.")
@@ -118,6 +147,7 @@ async def look_around(saved: Saved, request: Request) -> Surroundings:
         work=work,
         answers=await saved.answers.of_work(work.id),
         runs=await saved.runs.of_work(work.id),
+        walks=await saved.walks.of_work(work.id),
         target=target,
         points_at_ours=said is not None,
     )
@@ -149,11 +179,59 @@ async def _message_pointed_at(
     return seen, around
 
 
-def again(request: Request, around: Surroundings) -> Request:
-    """The newest request of a thread once more, on the same text, in the name of whoever says so now."""
+def _pressed_twice(request: Request, around: Surroundings) -> Run | None:
+    """The run that the same button was pressed for a moment ago by the same person, while nothing has come of it."""
+    if request.entrance is not Entrance.BUTTON:
+        return None
+    about = request.target_id
+    if request.verb is Verb.SECOND_OPINION:
+        answer = _by_id(around.answers, about)
+        wanted: dict[str, object] = {"second_to": (answer.second_to or answer.id) if answer else None}
+    else:
+        wanted = {"stage": request.stage, "revises": request.revises, "target_id": about, "second_to": None}
+    return next(
+        (
+            run
+            for run in reversed(around.runs)
+            if run.state in {RunState.QUEUED, RunState.RUNNING}
+            and (run.entrance, run.asked_by) == (Entrance.BUTTON, request.person)
+            and run.asked_at >= request.at - TWICE
+            and all(getattr(run, name) == value for name, value in wanted.items())
+        ),
+        None,
+    )
+
+
+def _second_opinion(request: Request, around: Surroundings) -> Request:
+    if around.work is None or (request.target_ts and not around.points_at_ours):
+        raise Refusal(
+            "A second opinion is given on an answer of mine. On anybody's message, ask for a critique: its menu, "
+            "Critique this."
+        )
+    return ask_another(request, around.answers, around.runs, around.target)
+
+
+def on_a_walk(opening: Opening, plan: pipelines.Plan | None, stuck: Walk | None, *, new_id: NewId) -> Opening:
+    """The run as the first step of a pipeline, or as the step at which a walk is stuck; else as it is."""
+    if stuck is not None:
+        if opening.refusal:
+            raise Refusal(opening.refusal)  # and it is stuck as before
+        walk, run = pipelines.go_on(stuck, opening.run)
+        return replace(opening, run=run, walk=walk, held=stuck.run_id)
+    if plan is None or opening.refusal:
+        return opening
+    walk, run = pipelines.begin(plan, opening.run, request_key=opening.run.request_key, new_id=new_id)
+    return replace(opening, run=run, walk=walk)
+
+
+def again(request: Request, around: Surroundings, stuck: Walk | None = None) -> Request:
+    """The newest request of a thread once more, on the same text, in the name of whoever says so now.
+
+    Where a walk is stuck, its step once more.
+    """
     if not around.runs:
         raise Refusal(f"Nothing has been asked for in this thread yet. Try `{messages.BOT} draft …`.")
-    last = around.runs[-1]
+    last = next((run for run in around.runs if stuck and run.id == stuck.run_id), around.runs[-1])
     note = "\n".join(words for words in (last.note, request.words) if words)
     added = (request.person,) if request.words else ()
     return replace(
@@ -164,6 +242,8 @@ def again(request: Request, around: Surroundings) -> Request:
         words=note,
         target_id=last.target_id or next((a.about_id for a in around.answers if a.run_id == last.id), None),
         note_by=tuple(dict.fromkeys([*last.note_by, *added])),
+        second_to=last.second_to,
+        lane=None if around.target else last.lane,
     )
 
 
@@ -189,6 +269,8 @@ def decide(
         target, new_target = known, None
     note = words if around.work or request.brief else ""  # where the words are the brief, they are not a note too
     run = _run(request, work, target, around, note, now=now, new_id=new_id)
+    if reason := unheard_reason(run, around.runs, around.answers):
+        run = replace(run, note="\n".join(words for words in (reason, note) if words))
     opening = Opening(run=run, work=work, is_new_work=around.work is None, new_target=new_target)
     refusal = _why_not(run, work, target, around, stack)
     if refusal is None:
@@ -254,7 +336,8 @@ def _run(
         work_id=work.id,
         request_key=request.key,
         stage=request.stage,
-        lane=lane_for(request.stage, target=target, answers=around.answers, in_thread=in_thread),
+        lane=request.lane
+        or lane_for(request.stage, target=target, answers=around.answers, in_thread=in_thread, revises=request.revises),
         state=RunState.QUEUED,
         asked_by=request.person,
         entrance=request.entrance,
@@ -264,6 +347,7 @@ def _run(
         target_id=target.id if target else None,
         # Whoever points at a text and asks for a draft wants the next version of that text.
         revises=request.revises or (request.stage is StageName.DRAFT and target is not None),
+        second_to=request.second_to,
     )
 
 
@@ -275,6 +359,9 @@ def _whose(request: Request) -> tuple[str, ...]:
 
 
 def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, stack: Stack) -> str | None:
+    if run.second_to is not None:
+        beside = route_beside(first_among(run, around.answers, around.runs), work, stack)
+        return beside.sentence if isinstance(beside, NoRoute) else None
     stage = REVISE if run.revises else STAGES[StageName(run.stage)]
     decided = route(stack, stage.name, work.channel)
     if isinstance(decided, NoRoute):
@@ -300,11 +387,19 @@ async def put_in_line(opening: Opening, saved: Saved, *, ahead: int, now: Clock)
         raise Refusal("Somebody opened work in this thread a moment ago. Ask again.")
     if opening.new_target:
         await saved.answers.add(opening.new_target)
+    await _put_on_its_walk(opening, saved)
     await saved.runs.add(run)
     if opening.is_new_work and not work.in_human_thread:
         await saved.outbox.plan(owed(work, run, Kind.ROOT, "root", messages.root(work, run), now=now))
     card = messages.refused(run, opening.refusal) if opening.refusal else messages.queued(run, ahead=ahead)
     await saved.outbox.plan(owed(work, run, Kind.CARD, f"{run.id}/card", card, now=now))
+
+
+async def _put_on_its_walk(opening: Opening, saved: Saved) -> None:
+    """Raises Refusal when somebody else was faster."""
+    walk, held = opening.walk, opening.held
+    if walk and not await (saved.walks.move(walk, held=held) if held else saved.walks.begin(walk)):
+        raise Refusal(f"Somebody began a pipeline in this thread a moment ago. `{messages.BOT} status` shows which.")
 
 
 def owed(

@@ -7,14 +7,16 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers import messages
 from handlers.answers import CriticVerdict, Decision, Deliverable, number, read_answer, taken_up
+from handlers.beside import beside
+from handlers.budget import cost, counted, dollars, most_tokens, so_far
 from handlers.changes import changes
-from handlers.context import Context, digest, estimate_tokens, seen_digest, sentence
+from handlers.context import Context, digest, seen_digest, sentence
 from handlers.errors import ModelFailed
 from handlers.figures import count, short
 from handlers.material import critiques_of, target_of, title
@@ -22,12 +24,18 @@ from handlers.opening import open_review, supersede_older
 from handlers.ports import Clock, ModelAnswer, NewId, StopReason
 from handlers.request import card_slot, owed
 from handlers.routing import Route
+from handlers.second_opinion import First
 from handlers.sources import addresses_in
 from handlers.stack import Gate, Model, Stack, StageName
+from handlers.swamp import becomes_swampy, in_words
+from handlers.walk import step_answered
+from storage.canonical import canonical
 from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
-from storage.ledger import canonical
 from storage.records import Answer, Entry, Kind, Message, Run, RunState, Work
+
+if TYPE_CHECKING:
+    from handlers.purse import Purse
 
 Cut = Callable[[str, Collection[str]], Sequence[Sequence[dict[str, Any]]]]
 """Cut a model's Markdown into the blocks of one or more messages; the second argument names URLs that may be links."""
@@ -83,7 +91,9 @@ def whole(got: Answered, *, stage: StageName, allowed: int = 0) -> Deliverable:
 class Made:
     """A run that gave an answer: what it was, what it saw, what it said.
 
-    `of_sources` is what people are told of the sources it could not read.
+    `of_sources` is what people are told of the sources it could not read, `allowed` the output limit in tokens; `first`
+    what it is a second opinion on; `thread` and `runs` are all there was when it began, the answers it might not know
+    included.
     """
 
     run: Run
@@ -93,7 +103,12 @@ class Made:
     context: Context
     got: Answered
     said: Deliverable
+    purse: Purse
+    allowed: int
     of_sources: tuple[str, ...] = ()
+    first: First | None = None
+    thread: Sequence[Answer] = ()
+    runs: Sequence[Run] = ()
 
     @property
     def target(self) -> Answer | None:
@@ -112,26 +127,28 @@ async def deliver(made: Made, *, storage: Database, stack: Stack, cut: Cut, now:
     """
     run, work, ended = made.run, made.work, now()
     text, notes = await _typeset(made, cut)
-    outcome = await asyncio.to_thread(_outcome, made, ended)  # it reads the notes, which nobody may wait for
+    outcome = await asyncio.to_thread(_outcome, made, stack, ended)  # it reads the notes, which nobody may wait for
     async with storage.transaction() as saved:
         if not await _leave(made, saved, ended):
             raise NotOurs
         number_ = await saved.answers.next_number(work.id, run.stage)
         answer = _answer(made, number_, new_id("a"), ended)
         await saved.answers.add(answer)
-        await saved.outbox.revise(card_slot(run), messages.answered(run, outcome).to_json())
+        told = replace(outcome, so_far=so_far(await made.purse.close(saved), outcome.usd))
+        await saved.outbox.revise(card_slot(run), messages.answered(run, told).to_json())
         for message in say_answer(work, run, answer, text, notes, now=now):
             await saved.outbox.plan(message)
         await saved.ledger.append(_entry(made, answer, ended))
         await supersede_older(run, work, answer, saved=saved, stack=stack, now=now)
         if made.route.gate is Gate.REVIEW:
             await _gate(made, answer, saved, stack, now=now)
+        await step_answered(run, work, answer, is_cut=made.is_cut, saved=saved, now=now, new_id=new_id)
         crashpoint("cp10")
     crashpoint("cp18")
 
 
 async def _leave(made: Made, saved: Saved, ended: datetime) -> bool:
-    spent, got = usage(made.context, made.got), made.got
+    spent, got = usage(made), made.got
     return await saved.runs.leave(
         made.run,
         RunState.ANSWERED,
@@ -162,6 +179,7 @@ def _answer(made: Made, number_: int, answer_id: str, ended: datetime) -> Answer
         decision=made.said.decision,
         verdict=made.said.verdict,
         about_id=target.id if target else None,
+        second_to=made.run.second_to,
         made_at=ended,
     )
 
@@ -193,20 +211,18 @@ class Spent:
     usd: float | None
 
 
-def usage(context: Context, got: Answered) -> Spent:
-    """What the endpoint counted, or an estimate; approximate cost where the stack knows a price."""
-    said = got.answer.usage
-    estimated = said.input_tokens is None or said.output_tokens is None
-    read = said.input_tokens if said.input_tokens is not None else context.tokens
-    written = said.output_tokens if said.output_tokens is not None else estimate_tokens(got.answer.text)
-    price = got.model.price
-    usd = (read * price.input + written * price.output) / 1_000_000 if price else None
-    return Spent(input_tokens=read, output_tokens=written, estimated=estimated, usd=usd)
+def usage(made: Made) -> Spent:
+    """What the endpoint counted, where that can be, or an estimate; approximate cost where the stack knows a price."""
+    most = most_tokens(made.context.system, made.context.user, made.allowed)
+    tokens = counted(made.got.answer, most, read=lambda: made.context.tokens)
+    price = made.got.model.price
+    usd = dollars(cost(price, tokens)) if price else None
+    return Spent(input_tokens=tokens.read, output_tokens=tokens.written, estimated=tokens.estimated, usd=usd)
 
 
-def _outcome(made: Made, ended: datetime) -> messages.Outcome:
+def _outcome(made: Made, stack: Stack, ended: datetime) -> messages.Outcome:
     run, got = made.run, made.got
-    spent = usage(made.context, got)
+    spent = usage(made)
     remarks = [_remark(made), *made.of_sources]
     if made.is_cut:
         remarks.append("The answer was cut at the output limit; it is not whole.")
@@ -221,9 +237,28 @@ def _outcome(made: Made, ended: datetime) -> messages.Outcome:
         why=made.route.reason,
         read=sentence(made.context.manifest),
         remark=" ".join(remark for remark in remarks if remark),
+        beside=_beside(made, stack),
+        swamp=_swamp(made, ended),
         done=_done(made.said.decision),
         price_of=got.model.price.checked if got.model.price and got.model.price.is_stale(ended.date()) else None,
     )
+
+
+def _swamp(made: Made, ended: datetime) -> str:
+    """How much the thread holds, if this answer is the one with which that becomes too much."""
+    new = _answer(made, 0, "", ended)
+    if not becomes_swampy(made.run, made.thread, made.runs, new):
+        return ""
+    return in_words(made.thread, made.runs, new)
+
+
+def _beside(made: Made, stack: Stack) -> str:
+    """How a second opinion differs from the first, and what it takes to have it reviewed."""
+    if made.first is None:
+        return ""
+    told = beside(made.first.answer, made.said).sentence
+    is_gated = stack.gate(StageName(made.run.stage)) is Gate.REVIEW
+    return f"{told} No review opens for it; `Final` under it would choose it." if is_gated else told
 
 
 def _named(got: Answered) -> str:
@@ -249,6 +284,8 @@ def _remark(made: Made) -> str:
     """What a person should know at a glance: the critic's verdict, or what the owner did with the findings."""
     said = made.said
     match StageName(made.run.stage):
+        case StageName.CRITIQUE if made.first:
+            return said.remarks  # both are counted beside each other
         case StageName.CRITIQUE:
             verdict = "nothing serious found" if said.verdict is CriticVerdict.NOTHING_SERIOUS else "revise"
             found = f"{count(len(said.findings), 'finding')} · " if said.findings else ""
@@ -297,8 +334,18 @@ def say_answer(
 
 
 def _since(made: Made) -> str:
-    """What became of the version before this one, for whoever sent it back or had it polished."""
-    older = [answer for answer in made.answers if (answer.lane, answer.stage) == (made.run.lane, made.run.stage)]
+    """What became of the version before this one, for whoever sent it back or had it polished.
+
+    Of a second opinion: how it differs from the first.
+    """
+    if made.first:
+        return beside(made.first.answer, made.said).listing if made.said.text.strip() else ""
+    older = [
+        answer
+        for answer in made.answers
+        if (answer.lane, answer.stage) == (made.run.lane, made.run.stage)
+        and (answer.second_to is None or answer == made.target)
+    ]
     if made.run.stage not in _VERSIONS or not older or not made.said.text.strip():
         return ""
     before = max(older, key=lambda answer: answer.number)
@@ -321,6 +368,7 @@ def _entry(made: Made, answer: Answer, at: datetime) -> Entry:
         answer_id=answer.id,
         body={
             "stage": made.run.stage,
+            "lane": answer.lane,
             "sha256": answer.sha256,
             "model": made.got.key,
             "served": made.got.answer.served_id,
@@ -328,5 +376,6 @@ def _entry(made: Made, answer: Answer, at: datetime) -> Entry:
             "route": digest(canonical(made.route.to_json())),
             "context": seen_digest(made.context.system, made.context.user, json.loads(made.context.manifest.to_json())),
             "notes": digest(answer.notes),
+            **({"second_to": made.first.answer.sha256} if made.first else {}),
         },
     )

@@ -6,7 +6,7 @@ from handlers import messages
 from handlers.case import Case, load_case
 from handlers.errors import Refusal
 from handlers.gate import Gate
-from handlers.incoming import Click, Reaction, Word
+from handlers.incoming import Click, Reaction, Reply, Word
 from handlers.ports import Clock, Slack
 from handlers.recheck import NotYet
 from handlers.repair import Told, told_already
@@ -16,7 +16,15 @@ from storage.crashpoints import crashpoint
 from storage.database import Database, Saved
 from storage.records import Kind, Message, VerdictKind
 
-__all__ = ["UNKNOWN_TEXT", "NotYet", "meaning", "somebody_clicked", "somebody_reacted", "tell_who_waits"]
+__all__ = [
+    "UNKNOWN_TEXT",
+    "NotYet",
+    "meaning",
+    "somebody_clicked",
+    "somebody_reacted",
+    "somebody_replied",
+    "tell_who_waits",
+]
 
 UNKNOWN_TEXT = (
     "I cannot find the text of this card in the thread, so your click changed nothing. "
@@ -82,6 +90,24 @@ async def somebody_clicked(click: Click, *, storage: Database, slack: Slack, sta
             done = await gate.give(kind, case)
         else:
             done = await gate.take_away(case)
+
+
+async def somebody_replied(
+    reply: Reply, answer_id: str, *, storage: Database, slack: Slack, stack: Stack, now: Clock
+) -> None:
+    """Let a send-back in words count, or tell the person why it does not.
+
+    Raises:
+        NotYet: a part of the text is still on its way to Slack.
+        LookupFailed: Slack does not say what must be known; the reply waits, it never counts by default.
+    """
+    gate = _taken_up(reply, storage=storage, slack=slack, stack=stack, now=now)
+    done = False
+    while not done:
+        async with storage.reading() as saved:
+            case = await load_case(answer_id, saved)
+        assert case is not None, "reviews are never removed"
+        done = await gate.give(VerdictKind.SEND_BACK, case)
 
 
 async def tell_who_waits(word: Word, *, storage: Database, now: Clock) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from handlers.permission import barred_by
 from handlers.stack import Gate, Model, Posture, Priority, Stack, StageName
 
 
@@ -79,7 +80,11 @@ _MOST_TRUSTED = frozenset({StageName.CRITIQUE, StageName.POLISH, StageName.FINAL
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Route:
-    """What a run is assigned: the model by its stack key, the fallbacks allowed here, in order, and the reason."""
+    """What a run is assigned: the model by its stack key, the fallbacks allowed here, in order, and the reason.
+
+    `passed_over` says of each candidate that may not be asked here why that is so, but of the assigned one: that is
+    part of the reason.
+    """
 
     stage: StageName
     model: str
@@ -91,6 +96,7 @@ class Route:
     priority: tuple[Priority, ...]
     reason: str
     stack_digest: str
+    passed_over: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As a run keeps it."""
@@ -102,6 +108,7 @@ class Route:
             "gate": self.gate,
             "priority": list(self.priority),
             "reason": self.reason,
+            "passed_over": list(self.passed_over),
             "stack": self.stack_digest,
         }
 
@@ -146,14 +153,12 @@ def candidates(stack: Stack, stage: StageName) -> tuple[str, ...]:
 
 def barred_because(stack: Stack, key: str, stage: StageName, channel: str) -> str | None:
     """The rule that keeps a model from a stage in a channel, in words; None where it may work."""
-    model, floor = stack.models[key], stack.rules(stage).min_trust
-    if model.trust < floor:
-        return f"{key} has trust {model.trust}, below the stage's floor of {floor}"
-    allowed = stack.policy(channel).jurisdictions
-    if allowed is None or model.jurisdiction in allowed:
-        return None
-    where = f"is operated in {model.jurisdiction}" if model.jurisdiction else "names no jurisdiction"
-    return f"{key} {where} and this channel allows {_listed(allowed, 'and') if allowed else 'none'}"
+    return barred_by(
+        key,
+        stack.models[key],
+        min_trust=stack.rules(stage).min_trust,
+        jurisdictions=stack.policy(channel).jurisdictions,
+    )
 
 
 def route(stack: Stack, stage: StageName, channel: str, *, exclude: Collection[str] = ()) -> Route | NoRoute:
@@ -175,6 +180,18 @@ def route(stack: Stack, stage: StageName, channel: str, *, exclude: Collection[s
         priority=rules.priority or defaults.priority,
         reason=_reason(stack, stage, barred.get(asked[0])),
         stack_digest=stack.digest,
+        passed_over=tuple(why for key, why in barred.items() if key != asked[0]),
+    )
+
+
+def too_long(stack: Stack, stage: StageName, key: str, tokens: int) -> str | None:
+    """Why a context of about so many tokens is too much for a model, as a sentence; None if it fits."""
+    room, model = stack.rules(stage).max_output_tokens, stack.models[key]
+    if tokens + room <= model.context_tokens:
+        return None
+    return (
+        f"{stage} would hand {key} about {tokens:,} tokens and needs {room:,} for the answer; "
+        f"it takes {model.context_tokens:,} in all. Start fresh with a shorter brief or text."
     )
 
 
@@ -203,9 +220,13 @@ def _no_route(stack: Stack, stage: StageName, channel: str, why: Sequence[str]) 
 def _reason(stack: Stack, stage: StageName, passed_over: str | None) -> str:
     rules, defaults = stack.rules(stage), QUESTIONS[stage]
     posture = "final owner" if stack.posture(stage) is Posture.FINAL_OWNER else "fast pass"
-    priorities = [_IN_WORDS[priority] for priority in rules.priority or defaults.priority]
-    reason = f"{posture}: {defaults.subject} {_listed(priorities, 'and')}"
+    reason = f"{posture}: {defaults.subject} {in_words(rules.priority or defaults.priority)}"
     return f"{reason}; {passed_over}" if passed_over else reason
+
+
+def in_words(priorities: Iterable[Priority]) -> str:
+    """What a stage is chosen for: "speed and breadth"."""
+    return _listed([_IN_WORDS[priority] for priority in priorities], "and")
 
 
 def _listed(words: Iterable[str], joint: str) -> str:
@@ -216,3 +237,50 @@ def _listed(words: Iterable[str], joint: str) -> str:
 def same_family(one: Model, other: Model) -> bool:
     """Whether both models are said to come from one maker."""
     return one.family is not None and other.family is not None and one.family.casefold() == other.family.casefold()
+
+
+def another(stack: Stack, stage: StageName, channel: str, *, than: str, heard: Collection[str] = ()) -> Route | NoRoute:
+    """Who gives a second opinion: any model but the first one's that keeps the stage's floor and the channel's policy.
+
+    One of another family goes first, and then the most trusted one. What is the same model under another name comes
+    after all that are not, and who was `heard` on this already, after all others. Fallbacks are as far from the first
+    one as whom they stand in for.
+    """
+    others = [key for key in stack.models if key != than]
+    barred = {key: why for key in others if (why := barred_because(stack, key, stage, channel))}
+    first = stack.models.get(than)
+
+    def nearness(key: str) -> tuple[bool, bool, bool]:
+        model = stack.models[key]
+        return key in heard, _is_same(model, first), not _is_of_another_family(model, first)
+
+    open_to = [key for key in others if key not in barred]
+    open_to.sort(key=lambda key: (nearness(key), -stack.models[key].trust))
+    if not open_to:
+        cause = "; ".join(barred.values()) or f"the stack has no other model than {than}"
+        told = f"Nobody can give a second opinion on this {stage}: {cause}. It takes another model in the stack."
+        return NoRoute(stage=stage, sentence=told, still_work=())
+    chosen, rules, defaults = stack.models[open_to[0]], stack.rules(stage), QUESTIONS[stage]
+    remark = ", of another family" if _is_of_another_family(chosen, first) else ""
+    remark = ", though it serves the same model" if _is_same(chosen, first) else remark
+    return Route(
+        stage=stage,
+        model=open_to[0],
+        fallbacks=tuple(key for key in open_to[1:] if nearness(key) == nearness(open_to[0])),
+        posture=stack.posture(stage),
+        boundary="what the first one had, and never its answer",
+        gate=Gate.NONE,
+        job=rules.job or defaults.job,
+        priority=rules.priority or defaults.priority,
+        reason=f"separate model{remark}, separate context",
+        stack_digest=stack.digest,
+    )
+
+
+def _is_same(one: Model, other: Model | None) -> bool:
+    return other is not None and (one.base_url, one.id) == (other.base_url, other.id)
+
+
+def _is_of_another_family(one: Model, other: Model | None) -> bool:
+    """Whether two models are said to come from different makers; what is not said proves nothing."""
+    return other is not None and None not in {one.family, other.family} and not same_family(one, other)

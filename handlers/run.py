@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Protocol, Self
 
 from handlers import messages
+from handlers.call import Question, ask_in_order
 from handlers.context import Context, Item, compose, sentence
 from handlers.errors import ModelFailed, Refusal
 from handlers.material import material, stage_of
-from handlers.ports import Assignment, Clock, ModelAnswer, Models, NewId, Prompt, Sources
+from handlers.ports import Clock, Models, NewId, Slack, Sources
+from handlers.purse import Purse
 from handlers.request import card_slot
-from handlers.result import Answered, Cut, Made, NotOurs, deliver, whole
+from handlers.result import Cut, Made, NotOurs, deliver, whole
 from handlers.routing import NoRoute, Route, route
+from handlers.second_opinion import First, first_of, known_then, route_beside, same_material
 from handlers.sources import NOTHING_READ, Readings, hand_over, read_sources
-from handlers.stack import Model, Stack, StageName
-from handlers.words import Body, storable
+from handlers.stack import Stack, StageName
+from handlers.still_allowed import see_that_it_may_go_on
+from handlers.walk import step_failed
+from handlers.words import Body
 from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.records import Answer, Run, RunState, StoredContext, Work
@@ -29,7 +33,6 @@ STATUS_AFTER, FIRST_BEAT, NEXT_BEATS = 0.5, 2.0, 5.0
 FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds until what could not be written is written again
 MOST_BEGINNINGS = 30
 """One that ends its process each time is not paid for without an end; deployments break none off so often."""
-_SERVED_LIMIT = 200  # the column's
 
 
 class Heartbeats(Protocol):
@@ -44,6 +47,7 @@ async def run_stage(
     run: Run,
     *,
     storage: Database,
+    slack: Slack,
     models: Models,
     sources: Sources,
     heartbeats: Heartbeats,
@@ -59,26 +63,34 @@ async def run_stage(
     """
     async with storage.reading() as saved:
         work = await saved.works.get(run.work_id)
-        answers = await saved.answers.of_work(run.work_id)
+        thread, runs = await saved.answers.of_work(run.work_id), await saved.runs.of_work(run.work_id)
+        first = await first_of(run, thread, runs, saved)
     assert work is not None
+    purse = Purse(run, work, stack, storage=storage, now=now)
+    answers = known_then(first, thread) if first else thread
     try:
         _give_up_what_ends_the_process(run)
-        decided = decide(run, work, stack)
+        decided = decide(run, work, stack, first)
         async with _beating(run, work, decided, heartbeats=heartbeats) as beat:
-            readings = await read_sources(run, work, sources=sources)
-            context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
+            await see_that_it_may_go_on(work, stack, slack=slack, waits=beat.waits)
+            if first is None:
+                readings = await read_sources(run, work, sources=sources)
+                context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
+            else:
+                context, seen = prepare_beside(run, first, stack, marker=new_id("m")), ()
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
-            got = await _ask(run, decided, context, stack, models=models)
+            question = Question(run=run, channel=work.channel, decided=decided, context=context, stack=stack)
+            got = await ask_in_order(question, models=models, purse=purse, storage=storage, now=now, waits=beat.waits)
         stage = StageName(run.stage)
         allowed = stack.rules(stage).max_output_tokens
         deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
     except Refusal as refusal:
         told = refusal.sentence
-        await _once_it_can_be(lambda: _end(run, RunState.REFUSED, told, "refused", storage=storage, now=now))
+        await _once_it_can_be(lambda: _end(run, RunState.REFUSED, told, "refused", purse, storage=storage, now=now))
     except ModelFailed as failure:
         told, code = failure.sentence, failure.code
-        await _once_it_can_be(lambda: _end(run, RunState.FAILED, told, code, storage=storage, now=now))
+        await _once_it_can_be(lambda: _end(run, RunState.FAILED, told, code, purse, storage=storage, now=now))
     else:
         made = Made(
             run=run,
@@ -88,7 +100,12 @@ async def run_stage(
             context=context,
             got=got,
             said=deliverable,
+            purse=purse,
+            allowed=allowed,
             of_sources=seen,
+            first=first,
+            thread=thread,
+            runs=runs,
         )
         await _once_it_can_be(lambda: deliver(made, storage=storage, stack=stack, cut=cut, now=now, new_id=new_id))
 
@@ -118,9 +135,9 @@ async def _once_it_can_be(write: Callable[[], Awaitable[None]]) -> None:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def decide(run: Run, work: Work, stack: Stack) -> Route:
-    """The route. Raises Refusal when nobody may do the stage here."""
-    decided = route(stack, stage_of(run).name, work.channel)
+def decide(run: Run, work: Work, stack: Stack, first: First | None = None) -> Route:
+    """The route. Raises Refusal when nobody may do the stage here, or be second to the first answer."""
+    decided = route_beside(first, work, stack) if first else route(stack, stage_of(run).name, work.channel)
     if isinstance(decided, NoRoute):
         raise Refusal(decided.sentence)
     return decided
@@ -157,6 +174,13 @@ def prepare(
     return composed(handed.items), handed.remarks
 
 
+def prepare_beside(run: Run, first: First, stack: Stack, *, marker: str) -> Context:
+    """The context of a second opinion: what the first one had. Raises Refusal when that is not kept."""
+    extra = stack.rules(StageName(run.stage)).instructions or ""
+    items = same_material(run, first)
+    return compose(stage_of(run), items, marker=marker, extra_instructions=extra, prefix=stack.commands.prefix)
+
+
 async def _remember(run: Run, decided: Route, context: Context, *, storage: Database, now: Clock) -> None:
     """Remember what is about to be asked. Raises NotOurs: who lost the run overwrites nothing and asks nobody."""
     async with storage.transaction(alone=False) as saved:
@@ -181,8 +205,13 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
     def __init__(self, run: Run, work: Work, decided: Route, *, heartbeats: Heartbeats) -> None:
         self._run, self._work, self._decided = run, work, decided
         self.seen = ""  # what crossed, in words, once it is known
+        self._waits = ""  # why nothing can be done just now
         self._heartbeats = heartbeats
         self._task: asyncio.Task[None] | None = None
+
+    def waits(self, why: str) -> None:
+        """The next beats say why nothing is done just now; "" once something is."""
+        self._waits = why
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._beat())
@@ -209,65 +238,15 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
                 seconds=seconds,
                 why=self._decided.reason,
                 read=self.seen,
+                waits=self._waits,
             )
             await self._heartbeats.heartbeat(card_slot(self._run), body)
             pause = NEXT_BEATS
 
 
-async def _ask(run: Run, decided: Route, context: Context, stack: Stack, *, models: Models) -> Answered:
-    """Ask the assigned model, then its fallbacks in order; who was tried is never forgotten."""
-    rules = stack.rules(decided.stage)
-    prompt = Prompt(
-        system=context.system,
-        user=context.user,
-        max_output_tokens=rules.max_output_tokens,
-        temperature=rules.temperature,
-    )
-    failures: list[ModelFailed] = []
-    for key in (decided.model, *decided.fallbacks):
-        model = stack.models[key]
-        if context.tokens + rules.max_output_tokens > model.context_tokens:
-            failures.append(_too_long(decided.stage, key, context.tokens, rules.max_output_tokens, model))
-            continue
-        try:
-            host = stack.hosts.get(model.host)
-            assignment = Assignment(
-                key=key,
-                model=model,
-                timeout_seconds=rules.timeout_seconds,
-                stage=decided.stage,
-                run_id=run.id,
-                epoch=run.epoch,
-                host_concurrency=None if host is None else host.concurrency,
-            )
-            answer = await models.ask(assignment, prompt)
-        except ModelFailed as failure:
-            failures.append(failure)
-        else:
-            because = " ".join(failure.sentence for failure in failures)
-            instead_of = decided.model if failures else ""
-            return Answered(answer=_storable(answer), key=key, model=model, instead_of=instead_of, because=because)
-    last = failures[-1]
-    told = " Then: ".join(failure.sentence for failure in failures)
-    way = f"Nothing was lost: `{messages.BOT} again`, or pick another model in the stack."
-    raise ModelFailed(f"{told} {way}", code=last.code)
-
-
-def _storable(answer: ModelAnswer) -> ModelAnswer:
-    """What the endpoint said, in characters that a database takes."""
-    served = answer.served_id and storable(answer.served_id)[:_SERVED_LIMIT]
-    return replace(answer, text=storable(answer.text), served_id=served)
-
-
-def _too_long(stage: StageName, key: str, tokens: int, room: int, model: Model) -> ModelFailed:
-    return ModelFailed(
-        f"{stage} would hand {key} about {tokens:,} tokens and needs {room:,} for the answer; "
-        f"it takes {model.context_tokens:,} in all. Start fresh with a shorter brief or text.",
-        code="context_too_long",
-    )
-
-
-async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Database, now: Clock) -> None:
+async def _end(
+    run: Run, state: RunState, told: str, code: str, purse: Purse | None = None, *, storage: Database, now: Clock
+) -> None:
     """The run ends without an answer: its card says why and what to do."""
     ended = now()
     card = messages.refused(run, told) if state is RunState.REFUSED else messages.failed(run, told)
@@ -275,6 +254,11 @@ async def _end(run: Run, state: RunState, told: str, code: str, *, storage: Data
         if not await saved.runs.leave(run, state, at=ended, error=told, error_code=code):
             raise NotOurs
         await saved.outbox.revise(card_slot(run), card.to_json())
+        await step_failed(run, state, saved=saved, now=now)
+        if purse is not None:
+            await purse.close(saved)
+            if (offer := purse.offer()) is not None:
+                await saved.outbox.plan(offer)
 
 
 async def run_broke(run: Run, reference: str, *, storage: Database, now: Clock) -> None:

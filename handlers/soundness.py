@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 
-from handlers.remarks import Path, Remark
+from handlers.asking import is_taken
+from handlers.remarks import Path, Remark, Remarks
 from handlers.routing import assigned_model, barred_because, candidates, works
-from handlers.stack import Gate, Stack, StageName
+from handlers.stack import Gate, Pipeline, Stack, StageName
+from handlers.stages import STAGES, Reads, is_text
 
 CODES: Mapping[str, str] = MappingProxyType(
     {
@@ -26,6 +28,10 @@ CODES: Mapping[str, str] = MappingProxyType(
         "E210": "The reactions that approve or send back cannot work.",
         "E211": "A name cannot be shown in a message.",
         "E212": "Handing on approvals needs both webhook_url and webhook_secret_env.",
+        "E213": "A stage of a pipeline works on a text, and no stage before it makes one.",
+        "E214": "A pipeline revises and has no critique to say when.",
+        "E215": "A pipeline has the name of something else that can be asked for.",
+        "E216": "Who may raise a limit is not a Slack user id or user group id.",
         "E301": "Regulated: a channel policy lists no jurisdictions.",
         "E302": "Regulated: a model has no jurisdiction.",
         "E303": "Regulated: a model has no price.",
@@ -41,8 +47,6 @@ _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,20}")
 _REACTION = re.compile(r"[a-z0-9_+'-]{1,100}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,59}")
 _REGULATED_REVIEWERS = 2
-
-Remarks = Iterator[Remark]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,6 +180,14 @@ def _reviewer_ids(stack: Stack) -> Remarks:
                 yield Remark(code="E205", at=(*at, nth), sentence=f"A reviewer {rule}, not a name or a handle.")
 
 
+def _raiser_ids(stack: Stack) -> Remarks:
+    for nth, raiser in enumerate(stack.budgets.may_raise or ()):
+        if not _PERSON_OR_GROUP.fullmatch(raiser):
+            rule = 'must be a Slack user id such as "U0ANN42" or a user group id such as "S0EDITORS"'
+            sentence = f"Who may raise a limit {rule}, not a name or a handle."
+            yield Remark(code="E216", at=("budgets", "may_raise", nth), sentence=sentence)
+
+
 def _channel_ids(stack: Stack) -> Remarks:
     for name in stack.channels:
         if name != "default" and not _CHANNEL.fullmatch(name):
@@ -211,9 +223,43 @@ def _channel_said(channel: str) -> str:
 
 
 def _pipelines(stack: Stack) -> Remarks:
-    for name, stages in stack.pipelines.items():
-        if not stages:
-            yield Remark(code="E209", at=("pipelines", name), sentence=f"Pipeline {name} is empty; name its stages.")
+    for name, pipeline in stack.pipelines.items():
+        at: Path = ("pipelines", name)
+        if not pipeline.stages:
+            yield Remark(code="E209", at=at, sentence=f"Pipeline {name} is empty; name its stages.")
+            continue
+        if is_taken(name):
+            sentence = (
+                f"Pipeline {name} has the name of something else: `run {name}` would mean that. Call it otherwise."
+            )
+            yield Remark(code="E215", at=at, sentence=sentence)
+        if (nth := _works_on_nothing(pipeline)) is not None:
+            stage = pipeline.stages[nth]
+            sentence = (
+                f"Pipeline {name} has {stage} before any stage that makes a text, and {stage} works on one; "
+                "put draft or implement before it."
+            )
+            yield Remark(code="E213", at=(*at, "stages", nth), sentence=sentence)
+        if pipeline.revise_rounds and StageName.CRITIQUE not in pipeline.stages:
+            sentence = (
+                f"Pipeline {name} has revise_rounds and no critique to say what to revise; add critique or drop it."
+            )
+            yield Remark(code="E214", at=(*at, "revise_rounds"), sentence=sentence)
+
+
+def works_on_a_text(stage: StageName) -> bool:
+    """Whether a stage cannot begin before there is a text."""
+    return Reads.TARGET in STAGES[stage].needs
+
+
+def _works_on_nothing(pipeline: Pipeline) -> int | None:
+    """Which stage, counted from 0, comes too early. A first one is none: where there is a text, it can begin."""
+    has_text = works_on_a_text(pipeline.stages[0])
+    for nth, stage in enumerate(pipeline.stages):
+        if works_on_a_text(stage) and not has_text:
+            return nth
+        has_text = has_text or is_text(stage)
+    return None
 
 
 def _reactions(stack: Stack) -> Remarks:
@@ -305,6 +351,7 @@ _CHECKS = (
     Check(find=_gate_without_reviewers, reads=(_GATES, *_REVIEWERS)),
     Check(find=_quorum, reads=(("review", "quorum"), *_REVIEWERS)),
     Check(find=_reviewer_ids, reads=()),
+    Check(find=_raiser_ids, reads=()),
     Check(find=_channel_ids, reads=()),
     Check(
         find=_channels_without_models,

@@ -24,7 +24,10 @@ from pydantic import (
     PlainSerializer,
     SerializerFunctionWrapHandler,
     Strict,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
     WrapSerializer,
+    WrapValidator,
 )
 
 from handlers.hours import read_hours
@@ -210,6 +213,11 @@ class Model(_Value):
         """Where it is asked, as [hosts] names it: the name, and the port if the address has one."""
         return urlsplit(self.base_url).netloc.lower()
 
+    @property
+    def endpoint(self) -> str:
+        """What answers or fails, whatever the stack calls it: an address, and the name sent there."""
+        return f"{self.base_url}#{self.id}"
+
 
 class Host(_Value):
     """What holds for all models behind one host together."""
@@ -272,11 +280,37 @@ class ChannelPolicy(_Value):
 
 
 class Budgets(_Value):
-    """Limits in USD; None is no limit."""
+    """Limits in USD; None is no limit.
+
+    `may_raise`: who may let a thread go over a limit once; None stands for the reviewers.
+    """
 
     run_usd: Number | None = Field(default=None, ge=0, allow_inf_nan=False)
     thread_usd: Number | None = Field(default=None, ge=0, allow_inf_nan=False)
     day_usd: Number | None = Field(default=None, ge=0, allow_inf_nan=False)
+    may_raise: tuple[str, ...] | None = None
+
+
+class Pipeline(_Value):
+    """Stages that are walked one after the other, once somebody asks for it.
+
+    `revise_rounds`: so often is a text revised and criticised anew while its critic's verdict is to revise it; with
+    none the walk goes on whatever the verdict.
+    """
+
+    stages: tuple[StageName, ...]
+    revise_rounds: Whole = Field(default=0, ge=0, le=5)
+
+
+_STAGES_ALONE = TypeAdapter(tuple[StageName, ...])
+
+
+def _read_pipeline(value: Any, read: ValidatorFunctionWrapHandler) -> Pipeline:
+    """A table, or its stages alone."""
+    if not isinstance(value, dict | Pipeline):
+        value = Pipeline(stages=_STAGES_ALONE.validate_python(value))
+    pipeline: Pipeline = read(value)
+    return pipeline
 
 
 class Repository(_Value):
@@ -309,7 +343,7 @@ class Stack(_Value):
     review: ReviewRules = ReviewRules()
     channels: Named[ChannelPolicy] = Field(default_factory=dict)
     budgets: Budgets = Budgets()
-    pipelines: Named[tuple[StageName, ...]] = Field(default_factory=dict)
+    pipelines: Named[Annotated[Pipeline, WrapValidator(_read_pipeline)]] = Field(default_factory=dict)
     repositories: Named[Repository] = Field(default_factory=dict)
     commands: Commands = Commands()
     policy_rules: Policy = Field(default=Policy(), alias="policy")

@@ -7,18 +7,20 @@ from datetime import datetime
 
 from handlers import messages
 from handlers.asking import nearest
+from handlers.budget import day_of, standing
 from handlers.case import load_case
 from handlers.context import Manifest, details
 from handlers.errors import Refusal
 from handlers.figures import short
 from handlers.incoming import Request
 from handlers.material import title
+from handlers.pipelines import step_of, stuck
 from handlers.ports import Clock
-from handlers.request import forget_url, look_around, owed
+from handlers.request import Surroundings, forget_url, look_around, owed
 from handlers.stack import Stack
-from handlers.words import Body, bold, line
+from handlers.words import Body, Line, bold, line
 from storage.database import Database, Saved
-from storage.records import Answer, Kind, Run
+from storage.records import Answer, Kind, Run, Work
 
 _NOT_HERE = f"There is no work of mine in this thread yet. Try `{messages.BOT} draft …`."
 
@@ -31,10 +33,25 @@ async def somebody_wants_status(request: Request, *, storage: Database, stack: S
             raise Refusal(_NOT_HERE)
         waiting = await _reviews(saved, around.work.id, stack, now())
         runs = [(run, _seconds(run, now())) for run in around.runs]
-        spent = sum(run.cost_usd or 0 for run in around.runs)
+        spent = await _money(saved, around.work, stack, now())
         if await saved.inbox.handled(request.key, at=now(), outcome="status", body=forget_url(request)):
-            body = messages.status(runs, waiting, spent)
+            body = messages.status(runs, waiting, spent, walk=_walk(around))
             await saved.outbox.plan(owed(around.work, None, Kind.NOTICE, _slot("status", request), body, now=now))
+
+
+async def _money(saved: Saved, work: Work, stack: Stack, now: datetime) -> str:
+    of = {"team": work.team, "day": day_of(now)}
+    costs, sums = await saved.spendings.costs(work.id, **of), await saved.spendings.sums("", work.id, **of)
+    return standing(costs, sums, stack.budgets, await saved.spendings.raised(work.id))
+
+
+def _walk(around: Surroundings) -> Line | None:
+    """How the newest walk of the thread is doing."""
+    if not around.walks:
+        return None
+    walk = around.walks[-1]
+    goes_on = stuck(around.walks, around.runs) is not None
+    return messages.walk_status(walk.stages[walk.place], step_of(walk), walk.state, goes_on=goes_on)
 
 
 async def _reviews(saved: Saved, work_id: str, stack: Stack, now: datetime) -> list[str]:
@@ -62,6 +79,8 @@ async def somebody_wants_context(request: Request, *, storage: Database, now: Cl
         around = await look_around(saved, request)
         if around.work is None:
             raise Refusal(_NOT_HERE)
+        if around.target and around.target.run_id is None:
+            raise Refusal(f"No model of this thread made that {around.target.stage}, so none has seen anything for it.")
         answer = around.target or next((a for a in reversed(around.answers) if a.run_id), None)
         if answer is None or answer.run_id is None:
             raise Refusal("No model has been asked in this thread yet, so none has seen anything.")
@@ -82,4 +101,9 @@ def _what_it_saw(answer: Answer, run: Run, manifest: Manifest) -> Body:
 
 def help_for(request: Request, stack: Stack) -> Body:
     """What can be asked for; for the person who asked, alone."""
-    return messages.help_text(stack.commands.prefix, puzzled=bool(request.words), nearest=nearest(request.words))
+    return messages.help_text(
+        stack.commands.prefix,
+        puzzled=bool(request.words),
+        nearest=nearest(request.words),
+        pipelines=list(stack.pipelines),
+    )

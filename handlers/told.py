@@ -8,7 +8,7 @@ from handlers import messages
 from handlers.case import Case, card_of, may_decide
 from handlers.context import digest
 from handlers.figures import short
-from handlers.incoming import Click, Word
+from handlers.incoming import Click, Reaction, Reply, Wish, Word
 from handlers.judge import Judgement, ReviewState, approvers, standing
 from handlers.ports import Clock
 from handlers.request import owed
@@ -42,18 +42,21 @@ async def tell_what_was_taken_for(click: Click, case: Case, saved: Saved, *, now
     await _tell(click, "nothing", [spoken], case, saved, now=now)
 
 
-async def tell_if_nothing_shows(click: Click, was: Case, case: Case, saved: Saved, stack: Stack, *, now: Clock) -> None:
-    """A click that counts and changes no word on the card is answered to whoever pressed."""
+async def tell_if_nothing_shows(
+    word: Click | Reply, was: Case, case: Case, saved: Saved, stack: Stack, *, now: Clock
+) -> None:
+    """A click or a reply that counts and changes no word on the card is answered to whose it is."""
     at = now()
     before, after = was.state(stack.review, at), case.state(stack.review, at)
     are_the_same = set(approvers(was.said)) == set(approvers(case.said))  # the card may name them in another order
     if before is after and (are_the_same or card_of(was, before, stack).lines == card_of(case, after, stack).lines):
-        await _tell(click, "kept", [_kept(click, case, after)], case, saved, now=now)
+        await _tell(word, "kept", [_kept(word, case, after)], case, saved, now=now)
 
 
-def _kept(click: Click, case: Case, state: ReviewState) -> str:
+def _kept(word: Click | Reply, case: Case, state: ReviewState) -> str:
     text = short(case.answer.sha256)
-    match click.wish.gives:
+    wish = word.wish if isinstance(word, Click) else Wish.SEND_BACK
+    match wish.gives:
         case VerdictKind.APPROVE if state is ReviewState.CHANGES_REQUESTED:
             return f"Your approval of text {text} is kept. It does not count while a send-back stands."
         case VerdictKind.APPROVE:
@@ -61,10 +64,8 @@ def _kept(click: Click, case: Case, state: ReviewState) -> str:
         case VerdictKind.SEND_BACK:
             return f"Text {text} was sent back before. Your send-back stands beside that, until you take it back."
         case _:
-            what = "approval" if click.wish.takes is VerdictKind.APPROVE else "send-back"
-            also = " A reaction of yours still says the same." * (
-                standing(case.said).get(click.person) is click.wish.takes
-            )
+            what = "approval" if wish.takes is VerdictKind.APPROVE else "send-back"
+            also = " A reaction of yours still says the same." * (standing(case.said).get(word.person) is wish.takes)
             return f"Your {what} of text {text} by the button is taken back.{also}"
 
 
@@ -91,8 +92,8 @@ async def _tell(word: Word, reason: str, spoken: Spoken, case: Case, saved: Save
     """A reaction is answered once for each reason; each click is, for whoever presses waits for an answer."""
     run = await saved.runs.get(case.review.run_id)
     slot, about = f"{case.review.run_id}/told/{word.person}/{reason}", "reaction"
-    if isinstance(word, Click):
-        slot, about = f"{slot}/{digest(word.key)[:12]}", "click"
+    if not isinstance(word, Reaction):
+        slot, about = f"{slot}/{digest(word.key)[:12]}", "click" if isinstance(word, Click) else "reply"
     body = Body(lines=(line(*spoken),), fallback=f"About your {about}")
     told = owed(case.work, run, Kind.NOTICE, slot, body, now=now, answer=case.answer, person=word.person)
     await saved.outbox.plan(told)
@@ -107,7 +108,7 @@ def _why(word: Word, judgement: Judgement, case: Case, stack: Stack) -> Spoken |
         case Judgement.OWN_WORK:
             return ["You asked for this text or had a hand in it, so somebody else approves it: ", *whom, "."]
         case Judgement.NOT_A_REVIEWER:
-            way = "click" if isinstance(word, Click) else "reaction"
+            way = {Click: "click", Reaction: "reaction", Reply: "word"}[type(word)]
             return [f"Only a reviewer's {way} counts here. Ask ", *(whom if others else ["one of them"]), "."]
         case Judgement.OUTSIDER:
             return ["Guests and people from other organisations count only when the stack names them. Ask ", *whom, "."]

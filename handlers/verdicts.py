@@ -10,14 +10,12 @@ from handlers import handing, messages
 from handlers.case import Case, entry_about, load_case, show_state
 from handlers.judge import OPEN, Judgement, ReviewState, approvers, standing, words_standing
 from handlers.ports import Clock
+from handlers.recheck import LAPSED
 from handlers.request import owed
 from handlers.stack import Stack
-from handlers.words import Body
+from handlers.words import Body, Line
 from storage.database import Saved
 from storage.records import Kind, Verdict, VerdictKind
-
-LAPSED = "lapsed"
-"""The way of a withdrawal that nobody made: an approval that stopped counting."""
 
 
 async def remember(verdicts: Sequence[Verdict], case: Case, saved: Saved, stack: Stack, *, now: Clock) -> Case:
@@ -33,11 +31,11 @@ async def remember(verdicts: Sequence[Verdict], case: Case, saved: Saved, stack:
     await show_state(fresh, after, saved, stack)
     await _owe_a_reason(happened, before, after, fresh, saved)
     if after is not before:
-        body = _said(happened, case, fresh, after, at=at, head=heads[0])
+        body = _said(verdicts, case, fresh, after, at=at, head=heads[0])
         await _announce(happened, fresh, Kind.VERDICT, "verdict", body, saved, now=now)
-    if lapses := [verdict for verdict in verdicts if verdict.via == LAPSED]:
-        who = list(dict.fromkeys(one.person for one in lapses))
-        body = messages.lapsed(who, _why_lapsed(str(lapses[0].evidence["why"])))
+    lapsed = [verdict for verdict in verdicts if verdict.via == LAPSED]
+    if lapsed and not (happened.via == LAPSED and after is not before):  # else that is what was said
+        body = messages.plain(_lapsed(lapsed), fallback="An approval does not count any more")
         await _announce(happened, fresh, Kind.NOTICE, LAPSED, body, saved, now=now)
     await handing.follow(verdicts, case, fresh, heads[0], saved, stack, now=now)
     return fresh
@@ -63,8 +61,9 @@ async def _owe_a_reason(verdict: Verdict, before: ReviewState, after: ReviewStat
             await saved.reviews.want_reason(case.answer.id, others[0] if others else None)
 
 
-def _said(happened: Verdict, was: Case, case: Case, after: ReviewState, *, at: datetime, head: str) -> Body:
+def _said(verdicts: Sequence[Verdict], was: Case, case: Case, after: ReviewState, *, at: datetime, head: str) -> Body:
     """A change of state in words."""
+    happened = verdicts[0]
     stood = standing(was.said).get(happened.person, happened.kind)
     match after:
         case ReviewState.APPROVED:
@@ -72,7 +71,11 @@ def _said(happened: Verdict, was: Case, case: Case, after: ReviewState, *, at: d
             freed = happened.person if happened.kind is VerdictKind.WITHDRAW else None
             return messages.approved_by(case.answer, given, at, head, solo=solo, freed_by=freed)
         case ReviewState.CHANGES_REQUESTED:
-            return messages.sent_back(case.answer, happened.person)
+            said_why = bool(happened.evidence.get("with_reason"))
+            return messages.sent_back(case.answer, happened.person, said_why=said_why)
+        case _ if happened.via == LAPSED:
+            again = " Waiting for a reviewer again." if after in OPEN else ""
+            return messages.verdict(case.answer, after, *_lapsed(verdicts).spans, again)
         case _:
             what = "the send-back" if stood is VerdictKind.SEND_BACK else "the approval"
             return messages.took_back(case.answer, after, happened.person, what, waits=after in OPEN)
@@ -84,6 +87,11 @@ async def _announce(
     run = await saved.runs.get(case.review.run_id)
     slot = f"{case.review.run_id}/{what}/{happened.request_key}"[:100]
     await saved.outbox.plan(owed(case.work, run, kind, slot, body, now=now, answer=case.answer))
+
+
+def _lapsed(lapses: Sequence[Verdict]) -> Line:
+    who = list(dict.fromkeys(one.person for one in lapses))
+    return messages.lapsed(who, _why_lapsed(str(lapses[0].evidence["why"])))
 
 
 def _why_lapsed(why: str) -> str:

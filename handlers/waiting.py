@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from handlers import messages
-from handlers.case import Case, entry_about, load_case, may_decide, show_state
+from handlers.case import Case, entry_about, has_words_to_be_judged, load_case, may_decide, show_state
 from handlers.judge import OPEN, ReviewState, approvers
 from handlers.ports import Clock
 from handlers.request import owed
@@ -19,6 +19,7 @@ from storage.records import Kind, Review
 
 _AT_ONCE = 100
 _LONGEST_PAUSE = timedelta(days=1)
+_A_MOMENT = timedelta(minutes=1)
 
 
 async def look_at_what_waits(*, storage: Database, stack: Stack, now: Clock) -> int:
@@ -38,6 +39,9 @@ async def _look_at(review: Review, saved: Saved, stack: Stack, *, now: Clock) ->
     case, at = await load_case(review.answer_id, saved), now()
     assert case is not None, "reviews and answers are never removed"
     state, rules = case.state(stack.review, at), stack.review
+    if state is ReviewState.EXPIRED and await has_words_to_be_judged(case, saved):  # they may have been said in time
+        await saved.reviews.look_again(review.answer_id, at=at + _A_MOMENT, reminded=review.reminded)
+        return False
     if state is ReviewState.EXPIRED:
         await _expire(case, saved, stack, now=now)
         await saved.reviews.look_again(review.answer_id, at=None, reminded=review.reminded)

@@ -10,6 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
+def words_of(body: Body) -> str:
+    """What a message says in our own words, on one line, people by their ids."""
+    said = ("".join(_plainly(span) for span in line.spans) for line in body.lines)
+    return " / ".join(" ".join(words.split()) for words in said)
+
+
+def _plainly(span: Span) -> str:
+    match span:
+        case Who(person=person):
+            return f"@{person}"
+        case Link(url=url, label=label):
+            return f"{label} ({url})"
+        case Text(text=text):
+            return text
+
+
 def storable(text: str) -> str:
     """The text without what no database takes: lone surrogates become U+FFFD, NUL its visible sign."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\x00", "␀")
@@ -30,7 +46,15 @@ class Who:
     person: str
 
 
-Span = Text | Who
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """A message of this workspace to go to; its address is made by us, of ids, and never of anybody's words."""
+
+    url: str
+    label: str
+
+
+Span = Text | Who | Link
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +86,7 @@ class Body:
     Attributes:
         lines: the bot's own words.
         answer: blocks of typed rich text made of a model's answer; only in messages of kind answer and notes.
-        buttons: at most five.
+        buttons: at most ten; more than five stand in two rows.
         fallback: one short plain sentence for notifications; never model text.
         facts: further keys of the message's metadata: stage, state, part, parts, sha256.
     """
@@ -119,9 +143,13 @@ def _span_json(span: Span) -> dict[str, str]:
             return {"text": text, "style": style}
         case Who(person=person):
             return {"person": person}
+        case Link(url=url, label=label):
+            return {"url": url, "label": label}
 
 
 def _span(span: dict[str, Any]) -> Span:
+    if "url" in span:
+        return Link(url=span["url"], label=span["label"])
     return Who(person=span["person"]) if "person" in span else Text(text=span["text"], style=span["style"])
 
 

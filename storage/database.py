@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from storage import sqlite
 from storage.answers import Answers
+from storage.cooldowns import Cooldowns
 from storage.errands import Errands, Subject
 from storage.handings import Handings
 from storage.inbox import Inbox
@@ -27,7 +28,10 @@ from storage.paces import Paces
 from storage.records import Run
 from storage.reviews import Reviews
 from storage.runs import Runs
+from storage.spendings import Spendings
 from storage.trouble import Follow, Watch
+from storage.usage import Usage
+from storage.walks import Walks
 from storage.works import Works
 from storage.writers import Writers
 
@@ -86,6 +90,7 @@ class Saved:
         self.inbox = Inbox(connection, self.errands)
         self.works = Works(connection)
         self.runs = Runs(connection, self.errands, self.ended)
+        self.walks = Walks(connection)
         self.answers = Answers(connection)
         self.outbox = Outbox(connection, self.errands)
         self.reviews = Reviews(connection)
@@ -93,6 +98,9 @@ class Saved:
         self.ledger = Ledger(connection)
         self.marks = Marks(connection)
         self.paces = Paces(connection)
+        self.spendings = Spendings(connection)
+        self.cooldowns = Cooldowns(connection)
+        self.usage = Usage(connection)
 
     async def clock(self) -> datetime:
         """What time it is by the database's clock. PostgreSQL only."""

@@ -21,7 +21,7 @@ _later = _answers.alias("later")
 _IS_SUPERSEDED = (
     select(_later.c.seq)
     .where(_later.c.work_id == _answers.c.work_id, _later.c.lane == _answers.c.lane)
-    .where(_later.c.stage == _answers.c.stage, _later.c.seq > _answers.c.seq)
+    .where(_later.c.stage == _answers.c.stage, _later.c.seq > _answers.c.seq, _later.c.second_to.is_(None))
     .exists()
 )
 _PLACE = (

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import Row, bindparam, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
+from storage.canonical import canonical
 from storage.records import Chained, Entry
 from storage.rows import record, values
 
 _ledger = tables.ledger
 BEGINNING = "0" * 64
-
-
-def canonical(body: dict[str, Any]) -> str:
-    """JSON with one spelling: sorted keys, no spaces, no escapes that are not needed, no NaN."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def hash_of(entry: Chained) -> str:
@@ -47,6 +42,12 @@ def _chained(row: Row[Any]) -> Chained:
 # Written once: putting a statement together takes longer than SQLite needs to do it.
 _HEAD = select(_ledger.c.hash).where(_ledger.c.team == bindparam("team")).order_by(_ledger.c.seq.desc()).limit(1)
 _LAST = select(select(func.max(_ledger.c.seq)).scalar_subquery(), _HEAD.scalar_subquery())
+_LAST_STACK = (
+    select(_ledger.c.body)
+    .where(_ledger.c.team == bindparam("team"), _ledger.c.what == literal_column("'stack'"))
+    .order_by(_ledger.c.seq.desc())
+    .limit(1)
+)
 _INSERT = _ledger.insert()
 
 
@@ -73,6 +74,11 @@ class Ledger:
         """The hash of the workspace's last entry."""
         found: str | None = (await self._connection.execute(_HEAD, {"team": team})).scalar()
         return found or BEGINNING
+
+    async def last_stack(self, team: str) -> str | None:
+        """What was last written of the workspace's stack, as canonical JSON."""
+        found: str | None = (await self._connection.execute(_LAST_STACK, {"team": team})).scalar()
+        return found
 
     async def chain(self, team: str) -> AsyncIterator[Chained]:
         """A workspace's entries, oldest first."""

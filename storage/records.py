@@ -63,6 +63,21 @@ class Letter:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Carried:
+    """What a work that began fresh brought along, and by whom it came about.
+
+    Attributes:
+        brief_by: who opened the work in which the brief was written.
+        people: everybody with a hand in the brief or the text, as far back as it goes.
+        answer_id: the text as it stood in the thread before; None if only the brief came along.
+    """
+
+    brief_by: str
+    people: tuple[str, ...] = ()
+    answer_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Work:
     """One piece of work: one Slack thread with its brief."""
 
@@ -74,11 +89,16 @@ class Work:
     opened_at: datetime
     thread_ts: str | None = None
     in_human_thread: bool = False
+    fresh_from: str | None = None
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One execution of one stage in a work."""
+    """One execution of one stage in a work.
+
+    `walk`: which step of which walk it is, if any: the walk's id and name, step, of how many, round, of how many.
+    """
 
     id: str
     work_id: str
@@ -93,6 +113,8 @@ class Run:
     note_by: tuple[str, ...] = ()
     target_id: str | None = None
     revises: bool = False
+    second_to: str | None = None
+    walk: dict[str, Any] | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     epoch: int = 0
@@ -109,6 +131,62 @@ class Run:
     error_code: str | None = None
     error: str | None = None
     seq: int = 0
+
+
+class WalkState(StrEnum):
+    """How a walk is doing."""
+
+    WALKING = "walking"
+    DONE = "done"
+    STOPPED = "stopped"  # by a person, or for one to decide
+    STUCK = "stuck"  # at a step that gave nothing to go on with; it can go on from there
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Walk:
+    """A pipeline that somebody asked for, step by step in the thread of one work.
+
+    Attributes:
+        stages: its steps as they were configured when it began, and `revise_rounds` as it was.
+        place: the step it is at, counted from 0; `rounds` of revision were begun there.
+        run_id: the run of that step. Only how this one ends moves the walk.
+        text_id: the text it has in hand.
+        ended_at: when it was done, was stopped or got stuck.
+    """
+
+    id: str
+    work_id: str
+    request_key: str
+    name: str
+    stages: tuple[str, ...]
+    asked_by: str
+    begun_at: datetime
+    run_id: str
+    revise_rounds: int = 0
+    place: int = 0
+    rounds: int = 0
+    text_id: str | None = None
+    note: str = ""
+    state: WalkState = WalkState.WALKING
+    ended_at: datetime | None = None
+    seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cooldown:
+    """A model's endpoint that failed since it last answered.
+
+    Attributes:
+        failures: asks in a row that gave nothing, each with its attempts.
+        code: of the newest failure, as in ModelFailed.
+        until: nobody asks it before; None while it may be asked.
+    """
+
+    endpoint: str
+    failures: int
+    code: str
+    at: datetime
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,6 +217,7 @@ class Answer:
     decision: str = "none"
     verdict: str | None = None
     about_id: str | None = None
+    second_to: str | None = None
     author: str | None = None
     seq: int = 0
 
@@ -184,7 +263,6 @@ class Review:
     expires_at: datetime | None = None
     remind_at: datetime | None = None
     reminded: int = 0
-    handed_on_at: datetime | None = None
     reason_wanted_from: str | None = None
 
 
@@ -248,6 +326,70 @@ class Handing:
     def is_open(self) -> bool:
         """Whether it is still to be handed on."""
         return self.handed_at is None and self.given_up_at is None and self.withdrawn_at is None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spending:
+    """What one attempt at a model may cost, set aside before it begins. Money is in billionths of a US dollar.
+
+    Attributes:
+        day: UTC's, such as "2026-11-03".
+        spent: what it came to; None while it is under way, and for ever where nobody learnt it.
+        over_day: it counts against what somebody raised, not against the day's limit.
+    """
+
+    team: str
+    day: str
+    work_id: str
+    run_id: str
+    epoch: int
+    attempt: int
+    stage: str
+    model: str
+    reserved: int
+    at: datetime
+    spent: int | None = None
+    estimated: bool = False
+    over_day: bool = False
+    seq: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sums:
+    """What counts against each limit: what was spent, else what is set aside; in billionths of a US dollar.
+
+    Attributes:
+        day: without what counts against a raise.
+        over_day: what this work spent over the day's limit, on any day.
+    """
+
+    run: int = 0
+    work: int = 0
+    day: int = 0
+    over_day: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Costs:
+    """What was spent so far, in billionths of a US dollar; `under_way` is set aside for runs that are not over."""
+
+    work: int = 0
+    stage: int = 0
+    day: int = 0
+    under_way: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Raised:
+    """Somebody let a work spend more than a limit, once; `amount` is in billionths of a US dollar."""
+
+    work_id: str
+    run_id: str
+    which: str
+    amount: int
+    who: str
+    at: datetime
+    ledger_seq: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

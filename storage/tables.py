@@ -94,8 +94,11 @@ works = Table(
     Column("opened_by", String(40), nullable=False),
     Column("opened_at", Moment, nullable=False),
     Column("in_human_thread", Boolean, nullable=False, default=False),
+    Column("fresh_from", String(20)),  # the work it goes on from, in a thread of its own
+    Column("carried", JSON),  # what came along from there, and who had a hand in it
     UniqueConstraint("team", "channel", "thread_ts"),
 )
+Index("ix_works_fresh_from", works.c.fresh_from)
 
 runs = Table(
     "runs",
@@ -113,6 +116,8 @@ runs = Table(
     Column("note_by", JSON, nullable=False, default=list),  # whose words the note is
     Column("target_id", String(20)),  # the answer a person pointed at
     Column("revises", Boolean, nullable=False, default=False),
+    Column("second_to", String(20)),  # the answer it is a second opinion on
+    Column("walk", JSON),  # which step of which walk it is
     Column("asked_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("ended_at", Moment),
@@ -137,6 +142,30 @@ Index("ix_runs_work", runs.c.work_id, runs.c.seq)
 _OPEN = runs.c.state.in_(("queued", "running"))
 Index("ix_runs_open", runs.c.seq, sqlite_where=_OPEN, postgresql_where=_OPEN)
 
+walks = Table(
+    "walks",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("id", String(20), nullable=False, unique=True),
+    Column("work_id", String(20), ForeignKey("works.id"), nullable=False),
+    Column("request_key", String(200), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("stages", JSON, nullable=False),  # as they were configured when it began
+    Column("revise_rounds", Integer, nullable=False),
+    Column("asked_by", String(40), nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("begun_at", Moment, nullable=False),
+    Column("place", Integer, nullable=False),  # the step it is at
+    Column("rounds", Integer, nullable=False),  # of revision, at this step
+    Column("run_id", String(20), nullable=False),  # of this step
+    Column("text_id", String(20)),  # the text in hand
+    Column("state", String(20), nullable=False),
+    Column("ended_at", Moment),
+)
+_WALKING = text("state = 'walking'")
+Index("ix_walks_walking", walks.c.work_id, unique=True, sqlite_where=_WALKING, postgresql_where=_WALKING)
+Index("ix_walks_work", walks.c.work_id, walks.c.seq)
+
 paces = Table(
     "paces",
     metadata,
@@ -149,6 +178,16 @@ marks = Table(
     metadata,
     Column("name", String(200), primary_key=True),  # of something done up to a moment, such as "repair/C0LAUNCH"
     Column("at", Moment, nullable=False),
+)
+
+cooldowns = Table(
+    "cooldowns",
+    metadata,
+    Column("endpoint", Text, primary_key=True),  # a model's, by its address and the name it is served under
+    Column("failures", Integer, nullable=False),  # in a row
+    Column("code", String(60), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("until", Moment),  # None: it may be asked
 )
 
 contexts = Table(
@@ -177,6 +216,7 @@ answers = Table(
     Column("decision", String(20), nullable=False, default="none"),
     Column("verdict", String(40)),
     Column("about_id", String(20)),  # the text it criticises, revises or finishes
+    Column("second_to", String(20)),  # the answer beside which it stands as a second opinion
     Column("author", String(40)),
     Column("made_at", Moment, nullable=False),
 )
@@ -221,7 +261,6 @@ reviews = Table(
     Column("expires_at", Moment),
     Column("remind_at", Moment),
     Column("reminded", Integer, nullable=False, default=0),
-    Column("handed_on_at", Moment),
     Column("reason_wanted_from", String(40)),
 )
 Index("ix_reviews_work", reviews.c.work_id)
@@ -270,6 +309,53 @@ Index("ix_handings_open", handings.c.due_at, sqlite_where=_TO_BE_HANDED, postgre
 Index("ix_handings_work", handings.c.work_id, handings.c.seq)
 Index("ix_handings_answer", handings.c.answer_id, handings.c.seq)
 
+spendings = Table(
+    "spendings",
+    metadata,
+    Column("seq", Serial, primary_key=True, autoincrement=True),
+    Column("team", String(40), nullable=False),
+    Column("day", String(10), nullable=False),  # UTC's, such as 2026-11-03
+    Column("work_id", String(20), ForeignKey("works.id"), nullable=False),
+    Column("run_id", String(20), ForeignKey("runs.id"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("stage", String(20), nullable=False),
+    Column("model", String(100), nullable=False),
+    Column(
+        "reserved", BigInteger, nullable=False
+    ),  # money is in whole billionths of a US dollar, so that sums are exact
+    Column("spent", BigInteger),  # None: the attempt is under way, or nobody knows what became of it
+    Column("estimated", Boolean, nullable=False, default=False),
+    Column("over_day", Boolean, nullable=False, default=False),  # counts against what was raised, not against the day
+    Column("at", Moment, nullable=False),
+    UniqueConstraint("run_id", "epoch", "attempt"),
+)
+Index("ix_spendings_work", spendings.c.work_id)
+# With what is summed, so that the sum of a day is read from it alone.
+Index(
+    "ix_spendings_day", spendings.c.team, spendings.c.day, spendings.c.over_day, spendings.c.spent, spendings.c.reserved
+)
+_UNSETTLED = spendings.c.spent.is_(None)
+Index(
+    "ix_spendings_open",
+    spendings.c.team,
+    spendings.c.day,
+    sqlite_where=_UNSETTLED,
+    postgresql_where=_UNSETTLED,
+)
+
+raises = Table(
+    "raises",
+    metadata,
+    Column("work_id", String(20), ForeignKey("works.id"), primary_key=True),  # once for each work
+    Column("run_id", String(20), ForeignKey("runs.id"), nullable=False),  # which was refused
+    Column("which", String(10), nullable=False),  # run, thread, day
+    Column("amount", BigInteger, nullable=False),
+    Column("who", String(40), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("ledger_seq", BigInteger, nullable=False),
+)
+
 ledger = Table(
     "ledger",
     metadata,
@@ -286,3 +372,5 @@ ledger = Table(
     Column("hash", String(64), nullable=False, unique=True),
 )
 Index("ix_ledger_team", ledger.c.team, ledger.c.seq)  # else a workspace's last entry is looked for among everybody's
+_OF_STACKS = text("what = 'stack'")
+Index("ix_ledger_stack", ledger.c.team, ledger.c.seq, sqlite_where=_OF_STACKS, postgresql_where=_OF_STACKS)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage import tables
-from storage.records import Work
+from storage.records import Carried, Work
 from storage.rows import record, values
 from storage.upsert import insert_or_ignore
 
@@ -24,6 +26,11 @@ _IN_THREAD = select(_works).where(
 _ROOTED = update(_works).where(_works.c.id == bindparam("work"), _works.c.thread_ts.is_(None))
 
 
+def _work(row: Row[Any]) -> Work:
+    kept = row.carried
+    return record(Work, row, carried=Carried(**{**kept, "people": tuple(kept["people"])}) if kept else None)
+
+
 class Works:
     """Works by id and by thread."""
 
@@ -32,16 +39,17 @@ class Works:
 
     async def open(self, work: Work) -> bool:
         """Remember a new work; False when its thread has one already."""
-        return await insert_or_ignore(self._connection, _works, **values(work))
+        carried = asdict(work.carried) if work.carried else None
+        return await insert_or_ignore(self._connection, _works, **{**values(work), "carried": carried})
 
     async def get(self, work_id: str) -> Work | None:
         row = (await self._connection.execute(_BY_ID, {"work_id": work_id})).first()
-        return record(Work, row) if row else None
+        return _work(row) if row else None
 
     async def in_thread(self, team: str, channel: str, thread_ts: str) -> Work | None:
         found = await self._connection.execute(_IN_THREAD, {"in_team": team, "in_channel": channel, "at_ts": thread_ts})
         row = found.first()
-        return record(Work, row) if row else None
+        return _work(row) if row else None
 
     async def at(self, channel: str, thread_ts: str) -> Work | None:
         """The work in a thread, in whichever workspace."""
@@ -49,12 +57,17 @@ class Works:
             select(_works).where(_works.c.channel == channel, _works.c.thread_ts == thread_ts)
         )
         row = found.first()
-        return record(Work, row) if row else None
+        return _work(row) if row else None
+
+    async def begun_from(self, work_id: str) -> list[Work]:
+        """The works that began fresh with what this one came to, in the order they were opened."""
+        begun = select(_works).where(_works.c.fresh_from == work_id).order_by(_works.c.opened_at, _works.c.id)
+        return [_work(row) for row in await self._connection.execute(begun)]
 
     async def in_threads(self) -> list[Work]:
         """Every work that has a thread, in the order they were opened."""
         begun = select(_works).where(_works.c.thread_ts.is_not(None)).order_by(_works.c.opened_at, _works.c.id)
-        return [record(Work, row) for row in await self._connection.execute(begun)]
+        return [_work(row) for row in await self._connection.execute(begun)]
 
     async def channels(self) -> list[tuple[str, str]]:
         """Team and channel of every work, the newest work's first."""

@@ -16,15 +16,18 @@ from handlers.context import digest
 from handlers.errors import ModelFailed
 from handlers.ports import (
     Assignment,
+    Before,
     LookupFailed,
     ModelAnswer,
     Person,
     Place,
     Prompt,
     SeenMessage,
+    Settle,
     Source,
     SourceUnread,
     StopReason,
+    Unanswered,
     Usage,
 )
 from handlers.stack import Stack
@@ -89,7 +92,7 @@ class FakeSlack:
             raise LookupFailed("usergroups.users.list: no_such_subteam")
         return self.groups[group]
 
-    async def place(self, channel: str) -> Place:
+    async def place(self, channel: str, *, now: bool = False) -> Place:  # noqa: ARG002  it is always so
         self._says("place", channel)
         return self.places.get(channel) or Place(id=channel, is_member=False)
 
@@ -128,15 +131,28 @@ class FakeModels:
         self.asked: list[tuple[Assignment, Prompt]] = []
         self.hold: asyncio.Event | None = None
 
-    async def ask(self, assignment: Assignment, prompt: Prompt) -> ModelAnswer:
+    async def ask(self, assignment: Assignment, prompt: Prompt, *, before: Before) -> ModelAnswer:
+        settle = await before()
         self.asked.append((assignment, prompt))
         if self.hold is not None:
             await self.hold.wait()
         script = self.scripts.get(assignment.key) or [f"{assignment.key} has spoken."]
         said = script.pop(0) if len(script) > 1 else script[0]
         if isinstance(said, Exception):
+            if isinstance(said, ModelFailed):
+                await settle(Unanswered.MAYBE_BILLED)
             raise said
-        return an_answer(said, assignment.model.id) if isinstance(said, str) else said
+        answer = an_answer(said, assignment.model.id) if isinstance(said, str) else said
+        await settle(answer)
+        return answer
+
+
+async def _nothing_came(_: ModelAnswer | Unanswered) -> None: ...
+
+
+async def at_no_cost() -> Settle:
+    """The Before of whoever has no limits."""
+    return _nothing_came
 
 
 def an_answer(text: str, served: str | None = None, **more: Any) -> ModelAnswer:

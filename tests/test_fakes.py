@@ -21,7 +21,7 @@ from handlers.errors import ModelFailed
 from handlers.ports import Assignment, Clock, LookupFailed, Models, NewId, Person, Place, Prompt, Slack, StopReason
 from handlers.stack import Model
 from tests.bot.slack.desk import LAUNCH, open_desk
-from tests.fakes import FakeClock, FakeIds, FakeModels, FakeSlack, a_model, an_answer, seen
+from tests.fakes import FakeClock, FakeIds, FakeModels, FakeSlack, a_model, an_answer, at_no_cost, seen
 
 BOTH = ["original", "fake"]
 
@@ -149,20 +149,20 @@ PROMPT = Prompt(system="Stage: draft", user="About marsupials", max_output_token
 
 
 async def test_a_model_answers_whole(asked: Asked) -> None:
-    answer = await asked.models.ask(assignment(asked, "quick"), PROMPT)
+    answer = await asked.models.ask(assignment(asked, "quick"), PROMPT, before=at_no_cost)
     assert (answer.text, answer.stop, answer.served_id) == ("Houba.", StopReason.FINISHED, "quick-1")
     assert answer.attempts == 1
     assert answer.usage.input_tokens is not None
 
 
 async def test_a_model_that_stopped_at_its_limit_says_so(asked: Asked) -> None:
-    answer = await asked.models.ask(assignment(asked, "cut"), PROMPT)
+    answer = await asked.models.ask(assignment(asked, "cut"), PROMPT, before=at_no_cost)
     assert (answer.text, answer.stop) == ("Once upon", StopReason.LENGTH)
 
 
 async def test_a_model_that_gave_nothing_is_one_sentence_with_its_name(asked: Asked) -> None:
     with pytest.raises(ModelFailed) as failed:
-        await asked.models.ask(assignment(asked, "broken"), PROMPT)
+        await asked.models.ask(assignment(asked, "broken"), PROMPT, before=at_no_cost)
     assert "broken" in failed.value.sentence
     assert failed.value.code
 

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from bot.price_list import compared
 from bot.stack_file import StackErrors, read_stack
 from bot.stack_findings import CODES
+from handlers import published
 
 PAGE = (Path(__file__).parents[1] / "docs" / "findings.md").read_text()
 TODAY = date(2026, 11, 22)
@@ -69,9 +71,11 @@ def found(folder: Path, code: str, kind: str, text: str) -> set[str]:
     file = folder / "stack.toml"
     file.write_text(toml)
     try:
-        return {finding.code for finding in read_stack(file, today=TODAY).findings}
+        loaded = read_stack(file, today=TODAY)
     except StackErrors as wrong:
         return {finding.code for finding in wrong.findings}
+    prices = compared(loaded.stack)[1] if code in published.CODES else ()
+    return {finding.code for finding in loaded.findings} | {price.code for price in prices if price.code}
 
 
 def examples(code: str) -> tuple[tuple[str, str], tuple[str, str]]:

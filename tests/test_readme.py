@@ -6,11 +6,15 @@ import argparse
 import re
 from pathlib import Path
 
+import pytest
+
 from bot.cli import parser
+from bot.manifest import COMMANDS, OTHER_COMMANDS
 from bot.settings import VARIABLES
-from handlers.judge import ReviewState
+from handlers.judge import Judgement, ReviewState, judge
 from handlers.stack import StageName
 from handlers.stages import STAGES
+from tests.handlers.test_judge import Model, rows_of, situation, state, walks
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,9 +45,43 @@ def test_every_command_is_told_and_no_other() -> None:
     assert told == set(commands.choices)
 
 
-def test_every_state_of_a_review_is_drawn() -> None:
+def test_every_slash_command_is_told() -> None:
+    told = set(re.findall(r"`/(\w+)`", section("What you can ask for")))
+    assert told == {*COMMANDS, *OTHER_COMMANDS}
+
+
+ARROW = re.compile(r"^ +(\w+) --> (\w+): ([\w -]+)$", re.MULTILINE)
+DEEDS = {
+    "approve": "approval",
+    "unapprove": "approval taken back",
+    "refuse": "send-back",
+    "unrefuse": "send-back taken back",
+    "expire": "time runs out",
+    "supersede": "newer final",
+}
+
+
+def test_a_review_goes_the_ways_that_are_drawn_and_no_others() -> None:
+    """Whatever two reviewers do in up to four steps, told to the code that judges and to the code that derives."""
+    gone = set()
+    for quorum in (1, 2):
+        for actions, _ in walks(Model(quorum), 4):
+            if not actions:
+                continue
+            before, after = (_state_after(done, quorum) for done in (actions[:-1], actions))
+            deed = actions[-1].partition(" ")[0]
+            late = "expire" in actions[:-1]
+            counts = judge(situation(before, named=True, late=late)) is Judgement.COUNTS
+            if before is not after and (counts or deed not in {"approve", "refuse"}):
+                gone.add((before.value, after.value, DEEDS[deed]))
     drawing = section("The gate").split("```")[1]
-    assert all(state in drawing for state in ReviewState)
+    assert gone == set(ARROW.findall(drawing))
+    assert {one for arrow in gone for one in arrow[:2]} == set(ReviewState)
+
+
+def _state_after(actions: tuple[str, ...], quorum: int) -> ReviewState:
+    rows, ends, superseded = rows_of(actions, quorum)
+    return state(*rows, quorum=quorum, superseded=superseded, ends=ends, at=max(1, len(actions)))
 
 
 def test_every_file_it_names_is_there() -> None:
@@ -52,6 +90,18 @@ def test_every_file_it_names_is_there() -> None:
     )
     missing = sorted(path for path in named if not (ROOT / path).exists())
     assert missing == []
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_every_picture_and_page_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = {*re.findall(r"\]\(([^)#:]+)\)", text), *re.findall(r'<img src="([^"]+)"', text)}
+    assert [path for path in named if not (page.parent / path).exists()] == []
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    assert [one.name for one in (ROOT / "docs" / "pictures").iterdir() if one.name not in pages] == []
 
 
 def test_every_make_target_it_names_is_there() -> None:

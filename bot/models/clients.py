@@ -8,29 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
+import httpcore
 import httpx
 
-from bot.models.errors import AttemptFailed, Code
+from bot.models.egress import LockedTransport, Origin, elsewhere, origin_of
 
 CONNECTIONS = 32
 """Most connections of one client: a pool looks through all it has, so many small ones are faster than a large one."""
 _CONNECT_SECONDS = 10.0
 _WRITE_SECONDS = 60.0
 _POOL_SECONDS = 10.0
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Origin:
-    """Who is behind an address: the part that a request may never leave."""
-
-    scheme: str
-    host: str
-    port: int
-
-
-def origin_of(url: httpx.URL) -> Origin:
-    return Origin(scheme=url.scheme, host=url.host, port=url.port or _DEFAULT_PORTS.get(url.scheme, 0))
 
 
 class OnlyTo(httpx.AsyncBaseTransport):
@@ -42,17 +29,18 @@ class OnlyTo(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if origin_of(request.url) != self._origin:
-            raise AttemptFailed(Code.BAD_ADDRESS, "would have been asked at another address than its own")
+            raise elsewhere()
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-def open_client(origin: Origin, tls: ssl.SSLContext) -> httpx.AsyncClient:
-    """A client for one origin: no redirects, no proxies, no retries of its own."""
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    inner = httpx.AsyncHTTPTransport(verify=tls, limits=limits, trust_env=False, retries=0)
+def open_client(
+    origin: Origin, tls: ssl.SSLContext, *, network: httpcore.AsyncNetworkBackend | None = None
+) -> httpx.AsyncClient:
+    """A client for one origin: no redirects, no proxies, no retries of its own; `network` opens its connections."""
+    inner = LockedTransport(origin, tls, most=CONNECTIONS, network=network)
     # How long an answer may take, and be silent, is the caller's to say; see exchange.py.
     patience = httpx.Timeout(None, connect=_CONNECT_SECONDS, write=_WRITE_SECONDS, pool=_POOL_SECONDS)
     return httpx.AsyncClient(transport=OnlyTo(origin, inner), follow_redirects=False, trust_env=False, timeout=patience)

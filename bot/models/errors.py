@@ -6,6 +6,7 @@ Codes, as they stand in `ModelFailed.code` (stored and logged):
 | --- | --- | --- |
 | `no_key` | the variable named by `key_env` is unset, empty or unusable | no |
 | `bad_address` | `base_url` is no http(s) address, or the request cannot be sent | no |
+| `barred` | the channel's policy or the stage's floor forbids it, looked at again before the call | no |
 | `unreachable` | no connection: refused, unknown name, connect time-out | yes |
 | `tls` | the endpoint's certificate is not accepted | no |
 | `cut` | the connection broke before or within the answer | yes |
@@ -33,6 +34,7 @@ class Code(StrEnum):
 
     NO_KEY = "no_key"
     BAD_ADDRESS = "bad_address"
+    BARRED = "barred"
     UNREACHABLE = "unreachable"
     TLS = "tls"
     CUT = "cut"
@@ -57,6 +59,9 @@ class OptionalField(StrEnum):
     MAX_TOKENS = "max_tokens"  # called max_completion_tokens by some
 
 
+_UNREACHED = frozenset({Code.NO_KEY, Code.BAD_ADDRESS, Code.UNREACHABLE, Code.TLS})
+
+
 class AttemptFailed(Exception):  # noqa: N818  reads as a fact
     """One attempt gave no usable answer.
 
@@ -67,6 +72,7 @@ class AttemptFailed(Exception):  # noqa: N818  reads as a fact
         retry_after: seconds the endpoint asked us to wait, if it said so sensibly.
         said: the endpoint's own words, unread and untrusted.
         without: the optional field the endpoint stumbled over.
+        is_free: nothing of it can be billed: the endpoint was not reached, or said that it did nothing.
     """
 
     def __init__(
@@ -86,6 +92,7 @@ class AttemptFailed(Exception):  # noqa: N818  reads as a fact
         self.retry_after = retry_after
         self.said = said
         self.without = without
+        self.is_free = code in _UNREACHED
 
 
 def sentence(key: str, failed: AttemptFailed, *, asked: int, said: str) -> str:

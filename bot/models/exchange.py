@@ -29,6 +29,7 @@ _END_SECONDS = 0.25
 _MENDABLE = {400, 422}
 _RETRYABLE = {408, 409, 429}
 _NAMES = {529: "overloaded"}
+_NOT_TAKEN_UP = {503, 529}
 _EXPLAINED = {
     400: "it does not accept the request",
     402: "the account cannot pay",
@@ -89,7 +90,9 @@ class Exchange:
             "POST", self.url, json=self.body, headers=headers, auth=self.key, follow_redirects=False
         ) as response:
             if response.status_code != HTTPStatus.OK:
-                raise await self._refused(response)
+                refused = await self._refused(response)
+                refused.is_free = _does_nothing(response.status_code)
+                raise refused
             crashpoint("cp08")
             kind = response.headers.get("content-type", "").lower()
             if "json" in kind and "event-stream" not in kind:
@@ -150,6 +153,14 @@ class Exchange:
             case _:
                 where = "in the middle of its answer" if reading.has_text else "before it answered"
                 return AttemptFailed(Code.CUT, f"broke the connection {where}", retryable=True)
+
+
+def _does_nothing(status: int) -> bool:
+    """Whether a status says that the request was not carried out, so that nobody bills it.
+
+    Of the server's own errors those that come before any work; behind another one a model may have written.
+    """
+    return HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.INTERNAL_SERVER_ERROR or status in _NOT_TAKEN_UP
 
 
 async def _to_the_end(heard: Any) -> None:

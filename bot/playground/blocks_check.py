@@ -155,6 +155,7 @@ def _element(element: Any, where: str, allowed: frozenset[str]) -> Faults:
             yield from _select(element, where)
         case "radio_buttons" | "checkboxes":
             yield from _several(element, "options", where, most=10, check=_option)
+            yield from _initial(element, where)
         case "overflow":
             yield from _several(element, "options", where, most=5, check=_option)
         case "image":
@@ -176,31 +177,46 @@ def _typed(element: Json, where: str) -> Faults:
     for name in ("min_length", "max_length"):
         if not 0 <= element.get(name, 1) <= 3000:  # noqa: PLR2004  the documented limit
             yield "must be between 0 and 3000", f"{where}/{name}"
+    if len(str(element.get("initial_value") or "")) > element.get("max_length", 3000):
+        yield "must not be longer than max_length", f"{where}/initial_value"
 
 
 def _select(element: Json, where: str) -> Faults:
     if "option_groups" in element:
         yield from _several(element, "option_groups", where, most=100, check=_option_group)
     else:
-        yield from _several(element, "options", where, most=100, check=_option)
+        yield from _several(element, "options", where, most=100, check=_plain_option)
+    yield from _initial(element, where)
+
+
+def _initial(element: Json, where: str) -> Faults:
+    """What is chosen to begin with must be on offer, word for word."""
     options = [*element.get("options", ()), *(o for g in element.get("option_groups", ()) for o in g["options"])]
     if "initial_option" in element and element["initial_option"] not in options:
         yield "must be one of the options", f"{where}/initial_option"
+    for at, option in enumerate(element.get("initial_options", ())):
+        if option not in options:
+            yield "must be one of the options", f"{where}/initial_options/{at}"
 
 
 def _option_group(group: Json, where: str) -> Faults:
     yield from _text(group.get("label"), f"{where}/label", most=75, kinds=("plain_text",))
-    yield from _several(group, "options", where, most=100, check=_option)
+    yield from _several(group, "options", where, most=100, check=_plain_option)
 
 
-def _option(option: Any, where: str) -> Faults:
+def _plain_option(option: Any, where: str) -> Faults:
+    """An option of a menu; only radio buttons and check boxes may say theirs in mrkdwn."""
+    yield from _option(option, where, kinds=("plain_text",))
+
+
+def _option(option: Any, where: str, *, kinds: tuple[str, ...] = ("plain_text", "mrkdwn")) -> Faults:
     if not isinstance(option, dict):
         yield "expected an object", where
         return
-    yield from _text(option.get("text"), f"{where}/text", most=75)
+    yield from _text(option.get("text"), f"{where}/text", most=75, kinds=kinds)
     yield from _string(option, "value", where, most=150)
     if "description" in option:
-        yield from _text(option["description"], f"{where}/description", most=75)
+        yield from _text(option["description"], f"{where}/description", most=75, kinds=kinds)
 
 
 def _confirm(confirm: Any, where: str) -> Faults:

@@ -35,7 +35,7 @@ _HEAD = """\
 _LOCAL = """
 [models.quick]                  # fast passes: scout, draft, implement
 wire = "openai"
-id = "{id}"
+id = "{quick}"
 base_url = "{url}"
 trust = 2
 context_tokens = {context}
@@ -43,7 +43,7 @@ concurrency = 2
 
 [models.careful]                # critique, polish, final
 wire = "openai"
-id = "{id}"
+id = "{careful}"
 base_url = "{url}"
 trust = 4
 context_tokens = {context}
@@ -73,6 +73,17 @@ max_output_tokens = {room}
 _REVIEW = """
 [review]
 reviewers = ["U0RAE", "U0SAM"]  # the playground's reviewers
+"""
+
+_PIPELINE = """
+[pipelines]                     # several stages in a row: /scout <brief> run content
+content = ["scout", "draft", "critique", "final"]
+"""
+
+_PIPELINE_WITH_A_LOOP = """
+[pipelines.content]             # several stages in a row: /scout <brief> run content
+stages = ["scout", "draft", "critique", "final"]
+revise_rounds = 1               # so often is a text revised while its critic says so
 """
 
 _PROVIDERS = {
@@ -133,13 +144,14 @@ def _price(read: float, written: float) -> str:
 @asynccontextmanager
 async def _scripted(pace: float) -> AsyncIterator[Cast]:
     async with ScriptedModels(pace=pace) as endpoint:
-        models = _LOCAL.format(id="scripted", url=endpoint.openai_url, context=128_000)
+        ids = {key: f"scripted-{key}" for key in ("quick", "careful")}  # by which the endpoint knows whose voice it has
+        models = _LOCAL.format(**ids, url=endpoint.openai_url, context=128_000)
         models = models.replace("trust = 2\n", "trust = 2\n" + _price(0.15, 0.60)).replace(
             "trust = 4\n", "trust = 4\n" + _price(3.00, 15.00)
         )
         about = "Canned answers: no model is asked."
         yield Cast(
-            stack=_HEAD.format(about=about) + models + _REVIEW,
+            stack=_HEAD.format(about=about) + models + _REVIEW + _PIPELINE_WITH_A_LOOP,
             label="Scripted answers: canned texts, no model is asked",
         )
 
@@ -147,11 +159,13 @@ async def _scripted(pace: float) -> AsyncIterator[Cast]:
 @asynccontextmanager
 async def _embedded() -> AsyncIterator[Cast]:
     async with embedded_model() as model:
-        models = _LOCAL.format(id=model.model_id, url=model.base_url, context=model.context_tokens)
+        models = _LOCAL.format(
+            quick=model.model_id, careful=model.model_id, url=model.base_url, context=model.context_tokens
+        )
         about = "Both are the embedded SmolLM2-135M, a very small model: it shows the way a text takes, not a good one."
         stages = _STAGES.format(fast=400, room=500)
         yield Cast(
-            stack=_HEAD.format(about=about) + models + stages + _REVIEW,
+            stack=_HEAD.format(about=about) + models + stages + _REVIEW + _PIPELINE,
             label="Embedded model: SmolLM2-135M, very small; judge the way, not the words",
         )
 
@@ -159,7 +173,7 @@ async def _embedded() -> AsyncIterator[Cast]:
 @asynccontextmanager
 async def _provider(name: str) -> AsyncIterator[Cast]:
     about = f"Real models of {name}: every run costs money there."
-    yield Cast(stack=_HEAD.format(about=about) + _PROVIDERS[name] + _REVIEW, label=f"Real models of {name}")
+    yield Cast(stack=_HEAD.format(about=about) + _PROVIDERS[name] + _REVIEW + _PIPELINE, label=f"Real models of {name}")
 
 
 def _cast(kind: str, pace: float) -> AbstractAsyncContextManager[Cast]:
@@ -223,6 +237,7 @@ def _welcome(url: str, database: Path, stack: Path) -> None:
         "  2. In its thread:        @Countersign critique be harsh about the second paragraph",
         "  3. Then:                 @Countersign final",
         "  4. React with ✅ as Ann, as Stan, then as Rae, and see whose counts.",
+        "  5. All of it in one go:  /scout … run content",
         "",
         f"  Stack (change a model while it runs):  {stack}",
         f"  Database:                              {database}",

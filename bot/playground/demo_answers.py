@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from bot.playground import demo_seconds as seconds
 from bot.playground import demo_texts as texts
 from bot.playground.scripted_reply import Answers, Recorded, Reply
 
@@ -21,11 +22,16 @@ Items = Mapping[str, str]
 
 
 def demo_answers() -> Answers:
-    """Answers for the scripted demo: written for its own brief, and fitted to any other one."""
+    """Answers for the scripted demo: written for its own brief, and fitted to any other one.
+
+    A second opinion has another voice: that of the model that does not own the stage there.
+    """
 
     def answer(recorded: Recorded) -> Reply:
         named = _STAGE.match(recorded.system)
-        writes = _WRITERS.get(named.group(1).lower() if named else "", _plain)
+        stage = named.group(1).lower() if named else ""
+        others = _OTHERS if seconds.is_another_voice(stage, recorded.model) else _WRITERS
+        writes = others.get(stage, _plain)
         return Reply(text=writes(_items(recorded.user), recorded))
 
     return answer
@@ -170,6 +176,54 @@ def _mended(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
 
 
+def _another_scout(items: Items, _: Recorded) -> str:
+    brief = _brief(items)
+    return seconds.SCOUT if _is_the_demo(brief) else seconds.OTHER_SCOUT.format(subject=_subject(brief))
+
+
+def _another_draft(items: Items, recorded: Recorded) -> str:
+    brief, old = _brief(items), _text(items)[1]
+    if "This run is a revision" in recorded.system and old:
+        return seconds.plainer(_mended(old))
+    if _is_the_demo(brief):
+        return seconds.SHORT_DRAFT if _is_short(brief) else seconds.DRAFT
+    return seconds.OTHER_DRAFT.format(subject=_subject(brief))
+
+
+def _another_critique(items: Items, _: Recorded) -> str:
+    text = _text(items, beside=_BESIDE_IT)[1]
+    found = [finding for finding in seconds.FINDINGS if finding[1] in text] or _other_findings(text)[-1:]
+    lines = [f"{n}. {grade} · “{words}” · {why} · {mend}" for n, (grade, words, why, mend) in enumerate(found, start=1)]
+    is_serious = any(grade != "minor" for grade, *_ in found)
+    return "\n".join([*lines, "", "Verdict: revise" if is_serious else "Verdict: nothing serious found"])
+
+
+def _another_implement(items: Items, _: Recorded) -> str:
+    brief = _brief(items)
+    return seconds.PATCH if _is_the_demo(brief) else seconds.OTHER_PATCH.format(subject=_subject(brief))
+
+
+def _another_polish(items: Items, _: Recorded) -> str:
+    return f"{_another_version(items, texts.REVISED)}\n\n{seconds.CHANGED}"
+
+
+def _another_version(items: Items, of_the_demo: str) -> str:
+    """The text without its flaws, in the other voice."""
+    brief, text = _brief(items), _text(items)[1]
+    if "```diff" in text:
+        _, _, patch = texts.MENDED_PATCH.partition("\n\n")
+        return f"{seconds.PATCHED}\n\n{patch.strip()}"
+    if _is_the_demo(brief):
+        return seconds.SHORT_DRAFT.strip() if _is_short(brief) else seconds.plainer(of_the_demo)
+    return seconds.plainer(_mended(text or seconds.OTHER_DRAFT.format(subject=_subject(brief))))
+
+
+def _another_final(items: Items, _: Recorded) -> str:
+    notes = "\n".join([*_decided(items), seconds.REMARKS])
+    body = _another_version(items, texts.FINAL)
+    return f"## Decision\nready\n\n## Final text\n{body}\n\n## Owner's notes\n{notes}"
+
+
 def _plain(_: Items, recorded: Recorded) -> str:
     return f"A scripted answer to: {' '.join(recorded.user.split())[:200]}"
 
@@ -182,6 +236,17 @@ _WRITERS: Mapping[str, Callable[[Items, Recorded], str]] = MappingProxyType(
         "implement": _implement,
         "polish": _polish,
         "final": _final,
+    }
+)
+
+_OTHERS: Mapping[str, Callable[[Items, Recorded], str]] = MappingProxyType(
+    {
+        "scout": _another_scout,
+        "draft": _another_draft,
+        "critique": _another_critique,
+        "implement": _another_implement,
+        "polish": _another_polish,
+        "final": _another_final,
     }
 )
 

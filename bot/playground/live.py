@@ -34,6 +34,8 @@ COMMANDS = [
     {"command": "/implement", "usage_hint": "what to change", "description": "A plan and a patch"},
     {"command": "/polish", "usage_hint": "[link to a thread]", "description": "A careful pass over a text"},
     {"command": "/final", "usage_hint": "[link] what to write", "description": "The final text, for a reviewer"},
+    {"command": "/route", "usage_hint": "what is wanted", "description": "Four questions: which stage, which model"},
+    {"command": "/stack", "usage_hint": "", "description": "Who does what here, and how it is doing"},
 ]
 SHORTCUTS = [{"callback_id": "critique_message", "name": "Critique this"}]
 TRY = [

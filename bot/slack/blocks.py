@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.slack.rich_text_safety import mrkdwn_escape, one_line, visible
-from handlers.words import Body, Button, Line, Span, Text, Who
+from handlers.words import Body, Button, Line, Link, Span, Text, Who
 from storage.records import Message
 
 MOST_IN_A_SECTION = 2_900  # Slack takes 3,000
 _MOST_FALLBACK = 300
 _MOST_ELEMENTS = 10  # of a context block
+_MOST_IN_A_ROW = 5  # buttons that stand side by side on a narrow screen without being cut; Slack takes 25
 _LABEL, _VALUE, _CONFIRM, _CONFIRM_BUTTON = 75, 2_000, 300, 30
 _PIECE = 400  # characters between two places where a long text may be cut; five times as many when escaped
 
 _PERSON = re.compile(r"[UW][A-Z0-9]+")
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.:-]+/archives/[A-Z0-9]+/p\d+(?:\?[A-Za-z0-9._=&]*)?")
 _WORD = re.compile(rf"\S{{1,{_PIECE}}}\s?|\s")
 # Slack's mrkdwn knows no escape for its marks, so one that would open a style gives way to its likeness.
 _OPENS = re.compile(r"(?<![^\W_])[*_~]+(?=[^\s*_~])")
@@ -52,11 +55,15 @@ def blocks_of(body: Body, prefix: str) -> list[dict[str, Any]]:
     for start in range(0, len(quiet), _MOST_ELEMENTS):
         elements = [_mrkdwn(text) for text in quiet[start : start + _MOST_ELEMENTS]]
         ours.append({"type": "context", "elements": elements})
-    under: list[dict[str, Any]] = (
-        [{"type": "actions", "elements": [_button(button) for button in body.buttons]}] if body.buttons else []
-    )
+    under = [{"type": "actions", "elements": [_button(button) for button in row]} for row in _rows(body.buttons)]
     numbered = [{**block, "block_id": f"{prefix}.{at}"} for at, block in enumerate([*ours, *under])]
     return [*numbered[: len(ours)], *body.answer, *numbered[len(ours) :]]
+
+
+def _rows(buttons: Sequence[Button]) -> list[Sequence[Button]]:
+    """Buttons that are too many for one row stand in two, as even as can be."""
+    half = len(buttons) if len(buttons) <= _MOST_IN_A_ROW else math.ceil(len(buttons) / 2)
+    return [row for row in (buttons[:half], buttons[half:]) if row]
 
 
 def fallback_of(body: Body) -> str:
@@ -153,6 +160,10 @@ def _span_pieces(span: Span) -> Iterator[str]:
             yield f"<@{person}>"
         case Who(person=person):
             yield mrkdwn_escape(one_line(person, _PIECE))
+        case Link(url=url, label=label) if _ADDRESS.fullmatch(url):
+            yield f"<{mrkdwn_escape(url)}|{mrkdwn_escape(one_line(label, _PIECE))}>"
+        case Link(label=label):
+            yield mrkdwn_escape(one_line(label, _PIECE))
         case Text(text=text, style="bold"):
             yield from _styled(_unstyled(text).replace("*", "\u2217"), "*")
         case Text(text=text, style="code"):

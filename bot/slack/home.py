@@ -159,11 +159,18 @@ def _section(*lines: Line) -> dict[str, Any]:
     return {"type": "section", "text": block["text"]}
 
 
+def address_of(site: str, channel: str, ts: str) -> str | None:
+    """The address of a message that stands in a channel, as Slack's menu copies it; None where it has none."""
+    if not _SITE.fullmatch(site) or not _ID.fullmatch(channel) or not _TS.fullmatch(ts):
+        return None
+    return f"{site.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+
+
 def link_to(spot: Spot, site: str) -> str | None:
     """The address of a message, as Slack's menu copies it; None until Slack has the message."""
-    if not spot.ts or not _SITE.fullmatch(site) or not _ID.fullmatch(spot.channel) or not _TS.fullmatch(spot.ts):
+    address = address_of(site, spot.channel, spot.ts or "")
+    if address is None:
         return None
-    address = f"{site.rstrip('/')}/archives/{spot.channel}/p{spot.ts.replace('.', '')}"
     if spot.thread_ts in {None, spot.ts} or not _TS.fullmatch(spot.thread_ts or ""):
         return address
     return f"{address}?thread_ts={spot.thread_ts}&amp;cid={spot.channel}"

@@ -20,9 +20,12 @@ from bot.slack.door import CRITIQUE_MODAL, CRITIQUE_SHORTCUT, Door
 from bot.slack.home import Home
 from bot.slack.lookup import Lookup
 from bot.slack.modals import critique_modal
+from bot.slack.route_desk import RouteDesk
+from bot.slack.route_form import ROUTE_ADVICE, ROUTE_FORM
 from handlers import messages
 from handlers.errors import Refusal
 from handlers.ports import LookupFailed
+from handlers.stack import Stack
 from storage.crashpoints import crashpoint
 from storage.database import Database
 from storage.records import Letter
@@ -46,13 +49,15 @@ def build_app(
     storage: Database,
     chat: Chat,
     door: Callable[[], Door],
+    stack: Callable[[], Stack] = Stack,
     lookup: Lookup | None = None,
     metrics: Metrics | None = None,
     home: Home | None = None,
 ) -> AsyncApp:
     """The Bolt app: one middleware that keeps what comes in, and listeners that do little more than acknowledge.
 
-    With a lookup, its knowledge of a user group is dropped as soon as Slack says that the group has changed.
+    With a lookup, its knowledge of a user group is dropped as soon as Slack says that the group has changed. `stack`
+    is what the four questions are answered from; by default there are no models.
     """
 
     async def authorize() -> AuthorizeResult:
@@ -62,7 +67,13 @@ def build_app(
     counted = metrics or Metrics()
     tokenless = AsyncWebClient(base_url=client.base_url, session=client.session, retry_handlers=[])
     tokenless.proxy = None  # and with a token, Bolt would leave `authorize` aside
-    app = AsyncApp(client=tokenless, authorize=authorize, signing_secret=signing_secret or "", logger=None)
+    app = AsyncApp(
+        client=tokenless,
+        authorize=authorize,
+        signing_secret=signing_secret or "",
+        logger=None,
+        ignoring_self_events_enabled=False,  # else nobody would hear that a message of ours was deleted
+    )
 
     @app.middleware
     async def keep(req: AsyncBoltRequest, next: Callable[[], Awaitable[Any]]) -> BoltResponse | None:  # noqa: A002  Bolt's word
@@ -71,18 +82,11 @@ def build_app(
     if lookup is not None:
         _follow_groups(app, lookup)
     _follow_homes(app, home)
+    _route(app, RouteDesk(storage=storage, chat=chat, lookup=lookup, stack=stack, door=door), door)
 
     @app.event(_ANYTHING)
     async def event() -> None:
         """Acknowledged by Bolt; the inbox has what matters."""
-
-    @app.command(_ANYTHING)
-    async def command(ack: AsyncAck) -> None:
-        await ack()
-
-    @app.action(_ANYTHING)
-    async def action(ack: AsyncAck) -> None:
-        await ack()
 
     @app.view(CRITIQUE_MODAL)
     async def submitted(ack: AsyncAck) -> None:
@@ -101,8 +105,27 @@ def build_app(
 def _follow_groups(app: AsyncApp, lookup: Lookup) -> None:
     @app.event("subteam_members_changed")
     async def group_changed(event: dict[str, Any]) -> None:
-        """Who reviews is asked anew. Another process hears nothing of it: it asks every five minutes."""
-        lookup.forget_group(str(event.get("subteam_id")))
+        """Who reviews is asked anew, in every process."""
+        await lookup.forget_group(str(event.get("subteam_id")))
+
+
+def _route(app: AsyncApp, desk: RouteDesk, door: Callable[[], Door]) -> None:
+    async def asked(ack: AsyncAck, body: dict[str, Any]) -> None:
+        """A command or a click. Whoever wants the four questions gets their form; all else is in the inbox."""
+        await ack()
+        if (opener := door().opener(body)) is not None:
+            await desk.open(opener)
+
+    app.command(_ANYTHING)(asked)
+    app.action(_ANYTHING)(asked)
+
+    @app.view(ROUTE_FORM)
+    async def answered(ack: AsyncAck, body: dict[str, Any]) -> None:
+        await ack(**desk.advise(body))
+
+    @app.view(ROUTE_ADVICE)
+    async def run(ack: AsyncAck, body: dict[str, Any]) -> None:
+        await ack(**desk.taken(body))
 
 
 def _follow_homes(app: AsyncApp, home: Home | None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -16,13 +17,20 @@ from bot.slack.calls import CallFailed, Calls
 from bot.slack.pace import Pace
 from bot.slack.seen import digest_of, words_of
 from handlers.ports import LookupFailed, Person, Place, SeenMessage
+from storage.database import Database
 
 _GROUP_SECONDS = 300.0
 _PLACE_SECONDS = 30.0
+_PLACE_NOW_SECONDS = 5.0  # many runs of a channel begin at once, and Slack answers 50 such questions a minute
 _PATIENCE = 20.0
 _PAGE = 200
+_SHARED = ("is_ext_shared", "is_shared", "is_pending_ext_shared")
+_KINDS = ("is_channel", "is_group", "is_im", "is_mpim")
 _GONE = frozenset({"message_not_found", "thread_not_found"})
 _NOT_SHOWN = frozenset({"user_not_found", "user_not_visible"})
+_NEXT = timedelta(microseconds=1)
+
+_Changes = tuple[int, datetime | None]
 
 
 class Lookup:
@@ -36,11 +44,15 @@ class Lookup:
         tick: Callable[[], float] = time.monotonic,
         patience: float = _PATIENCE,
         metrics: Metrics | None = None,
+        storage: Database | None = None,
     ) -> None:
+        """With a storage, a group that another process heard to have changed is asked for again here, too."""
+        self._storage = storage
+        self._changes: Counter[str] = Counter()  # of each group, as far as this process heard
         self._calls = Calls(client, pace or Pace(), metrics=metrics)
         self._tick = tick
         self._patience = patience
-        self._groups: dict[str, tuple[float, frozenset[str]]] = {}
+        self._groups: dict[str, tuple[float, _Changes, frozenset[str]]] = {}
         self._places: dict[str, tuple[float, Place]] = {}
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by channel: many ask at once
         self._team: str | None = None
@@ -72,22 +84,34 @@ class Lookup:
 
     async def members_of(self, group: str) -> frozenset[str]:
         """The members of a user group, at most five minutes old."""
-        kept = self._groups.get(group)
-        if kept and self._tick() - kept[0] < _GROUP_SECONDS:
-            return kept[1]
+        kept, changes = self._groups.get(group), await self._changes_of(group)
+        if kept and kept[1] == changes and self._tick() - kept[0] < _GROUP_SECONDS:
+            return kept[2]
         asked_at = self._tick()
         users = (await self._ask("usergroups.users.list", usergroup=group)).get("users")
         if not isinstance(users, list) or not all(isinstance(user, str) for user in users):
             raise LookupFailed(f"Slack did not list the members of {group}")
-        self._groups[group] = (asked_at, frozenset(users))
-        return self._groups[group][1]
+        self._groups[group] = (asked_at, changes, frozenset(users))
+        return self._groups[group][2]
 
-    def forget_group(self, group: str) -> None:
-        """A group has changed; the next question goes to Slack."""
-        self._groups.pop(group, None)
+    async def forget_group(self, group: str) -> None:
+        """A group has changed; the next question goes to Slack, in every process, and so does one under way."""
+        self._changes[group] += 1
+        if self._storage is not None:
+            async with self._storage.transaction() as saved:
+                last = await saved.marks.get(_changed(group))
+                at = datetime.now(UTC)
+                await saved.marks.set(_changed(group), max(at, last + _NEXT) if last else at)
 
-    async def place(self, channel: str) -> Place:
-        """A conversation, at most half a minute old.
+    async def _changes_of(self, group: str) -> _Changes:
+        """What must be the same for what is kept to be still true."""
+        if self._storage is None:
+            return self._changes[group], None
+        async with self._storage.reading() as saved:
+            return self._changes[group], await saved.marks.get(_changed(group))
+
+    async def place(self, channel: str, *, now: bool = False) -> Place:
+        """A conversation, at most half a minute old; `now`: at most five seconds.
 
         Slack answers 50 such questions a minute and a request waits for each. Only an ordinary place is kept: one that
         is archived, shared with outsiders or without us is looked at anew every time.
@@ -95,9 +119,9 @@ class Lookup:
         try:
             async with asyncio.timeout(self._patience), self._asking[channel]:
                 at, kept = self._places.pop(channel, (-math.inf, None))
-                if kept is None or self._tick() - at >= _PLACE_SECONDS:
+                if kept is None or self._tick() - at >= (_PLACE_NOW_SECONDS if now else _PLACE_SECONDS):
                     at, kept = self._tick(), await self._place_now(channel)
-                if kept.is_member and not kept.is_archived and not kept.is_external:
+                if kept == Place(id=channel):
                     self._places[channel] = (at, kept)
                 return kept
         except TimeoutError as late:
@@ -122,7 +146,8 @@ class Lookup:
             id=channel,
             is_member=is_direct or _flag(shown, "is_member"),
             is_archived=_flag(shown, "is_archived"),
-            is_external=any(bool(shown.get(name)) for name in ("is_ext_shared", "is_shared", "is_pending_ext_shared")),
+            is_external=any(bool(shown.get(name)) for name in _SHARED),
+            is_strange=not any(shown.get(name) is True for name in _KINDS),
         )
 
     async def message(self, channel: str, ts: str, *, thread_ts: str | None = None) -> SeenMessage | None:
@@ -191,6 +216,10 @@ class Lookup:
             raise LookupFailed(f"{method}: {failed.code}") from failed
         except TimeoutError as late:
             raise LookupFailed(f"{method}: no answer in {self._patience:g} s") from late
+
+
+def _changed(group: str) -> str:
+    return f"group changed/{group}"[:200]
 
 
 def _code(failed: LookupFailed) -> str | None:

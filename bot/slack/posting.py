@@ -123,6 +123,7 @@ class Posting:
         facts = {"error_code": code, "error": f"Slack does not let me post in this channel ({code})."}
         open_runs = await saved.runs.open_of_work(work.id)
         ended = [await saved.runs.cancel(run.id, by=_NOBODY, at=self._clock(), **facts) for run in open_runs]
+        await saved.walks.stop(work.id, at=self._clock())
         return [run for run in ended if run is not None]
 
     # The three ways

@@ -20,10 +20,10 @@ from handlers.errors import Refusal
 from storage.chain import Fault, hash_of_row, walk
 from storage.database import Database
 from storage.ledger import hash_of
-from storage.records import Chained
+from storage.records import Chained, Entry, Verdict, VerdictKind
 from storage.schema import migrate
 from tests.fakes import open_database
-from tests.handlers.house import RAE, SAM, House, open_house
+from tests.handlers.house import LAUNCH, RAE, SAM, House, open_house
 from tests.postgres import Server
 from tests.storage.records import NOON, entry, keep
 
@@ -51,6 +51,11 @@ async def _lives(house: House) -> None:
     await house.reacts(SAM, newer)
     other = await house.final(brief="Announce the closed cage")
     await house.reacts(SAM, other)
+    damaged = await house.final(brief="Announce the third cage")
+    house.slack.tampers(LAUNCH, str((await house.message_of(damaged)).ts), edited=True)
+    await house.reacts(RAE, damaged)
+    await house.posts()
+    await house.reacts(RAE, (await house.answers(damaged.work_id))[-1])
 
 
 async def checks(path: Path, *heads: str) -> list[str]:
@@ -125,10 +130,53 @@ TAMPERS = {
     "FROM verdicts WHERE kind = 'approve' LIMIT 1)",
     "what Slack has of a part": "UPDATE outbox SET digest = 'ab' WHERE kind = 'answer' AND answer_id = (SELECT "
     "answer_id FROM verdicts WHERE kind = 'approve' LIMIT 1)",
+    "who may not approve": "UPDATE reviews SET authors = '[]'",
+    "who asked for it": "UPDATE reviews SET asked_by = 'U0EVE'",
+    "until when it waits": "UPDATE reviews SET expires_at = '2036-01-01 00:00:00.000000'",
+    "a review that was never opened": "UPDATE reviews SET answer_id = answer_id || 'b'",
+    "a review that is gone": "DELETE FROM reviews WHERE answer_id NOT IN (SELECT answer_id FROM verdicts)",
+    "which stage an answer is of": "UPDATE answers SET stage = 'polish' WHERE stage = 'final'",
+    "which lane an answer is of": "UPDATE answers SET lane = 'code' WHERE stage = 'final'",
     "a part that is gone": "DELETE FROM outbox WHERE kind = 'answer'",
     "a part more": "UPDATE outbox SET kind = 'answer' WHERE kind = 'review'",
     "the form of a time": "UPDATE ledger SET at = replace(at, ' ', 'T') WHERE seq = 2",
 }
+
+
+async def test_an_approval_that_somebody_wrote_by_hand_with_a_right_entry_was_never_said(tmp_path: Path) -> None:
+    """The whole chain fits, and so does the verdict; but nobody can make Slack have shown it."""
+    async with open_house(tmp_path) as house:
+        text = await house.final()
+        work, at = await house.work(text.work_id), house.now()
+        evidence = {"message": "17.1", "event": "reaction/Ev1", "sha256": text.sha256, "quorum": 1}
+        facts = {"emoji": "white_check_mark", "via": "reaction", "reacted_at": at.isoformat()}
+        async with house.storage.transaction() as saved:
+            told = Entry(
+                team=work.team,
+                at=at,
+                who=SAM,
+                what="approve",
+                work_id=work.id,
+                run_id=text.run_id,
+                answer_id=text.id,
+                body={**evidence, **facts},
+            )
+            written = await saved.ledger.append(told)
+            forged = Verdict(
+                answer_id=text.id,
+                person=SAM,
+                kind=VerdictKind.APPROVE,
+                via="reaction",
+                emoji="white_check_mark",
+                request_key="reaction/Ev1",
+                evidence=evidence,
+                at=at,
+                ledger_seq=written.seq,
+            )
+            await saved.reviews.give(forged)
+        assert await house.state(text) == "approved"
+        path = Path(str(house.storage.url.database))
+    assert (await checks(path))[1] == f"Answer {text.id} is approved, and no message in its thread ever said so."
 
 
 @pytest.mark.parametrize("statement", TAMPERS.values(), ids=TAMPERS)
@@ -140,12 +188,14 @@ async def test_a_tamper_is_found(history: Path, statement: str) -> None:
 
 _GUARDED = {
     "ledger": ("team", "at", "who", "what", "body", "previous", "hash", "work_id", "run_id", "answer_id"),
-    "answers": ("text", "sha256", "notes"),
+    "answers": ("text", "sha256", "notes", "stage", "lane"),
+    "reviews": ("authors", "asked_by", "opened_at", "expires_at"),
     "verdicts": ("person", "kind", "emoji", "via", "at", "evidence", "answer_id"),
-    "runs": ("model", "route"),
+    "runs": ("model", "served_id", "route"),
     "contexts": ("system", "prompt", "manifest"),
     "outbox": ("ts", "digest", "answer_id"),
 }
+"""What `verify` holds to the ledger. What decides nothing is left out: reminders, costs, when something was posted."""
 _ONLY = {"outbox": "AND kind = 'answer' AND answer_id IN (SELECT answer_id FROM verdicts WHERE kind = 'approve')"}
 
 

@@ -12,9 +12,10 @@ from bot.audit import export
 from bot.settings import read_settings
 from handlers.errors import Refusal
 from handlers.export import as_markdown
+from handlers.incoming import Entrance, Verb
 from storage.records import Answer, Work
 from tests.fakes import a_stack
-from tests.handlers.house import RAE, SAM, open_house
+from tests.handlers.house import ANN, RAE, SAM, STAN, open_house
 
 HOSTILE = "## Decision\nready\n\n## Final text\n````\n# Ledger\n```text\n| 1 |\n\n## Owner's notes\nnone"
 
@@ -80,7 +81,57 @@ async def test_as_a_document_it_has_what_a_reader_asks(tmp_path: Path) -> None:
     for wanted in ("# Work ", "## Brief", "## 1. final: answered", "It says nothing of the wombat", newer.sha256):
         assert wanted in told
     assert f"approve by {SAM}" in told
-    assert "| entry | at | who | what | hash |" in told
+    assert "| entry | at | who | what | it says | hash |" in told
+
+
+async def test_it_answers_what_a_reviewer_of_the_reviewer_would_ask(tmp_path: Path) -> None:
+    """Who could, by which rules, as what did they count, who tried, what was said, where it stands, what came of it."""
+    async with open_house(tmp_path, a_stack({"reviewers": [SAM, "S0DESK"], "quorum": 2})) as house:
+        house.slack.groups["S0DESK"] = frozenset({RAE})
+        text = await house.final(brief="Announce the *open* cage")
+        for who in (STAN, ANN, RAE, SAM):
+            await house.reacts(who, text)
+        await house.posts()
+        stack, path = house.stack, Path(str(house.storage.url.database))
+        part, run = await house.message_of(text), await house.run_of(text)
+    told: dict[str, Any] = json.loads(await exported(path, text.work_id))
+    (review,) = told["reviews"]
+    opened = review["opened_with"]
+    assert (opened["reviewers"], opened["quorum"], opened["solo"]) == ([SAM, "S0DESK"], 2, False)
+    assert (opened["rules"], opened["authors"]) == (stack.digest, [ANN])
+    assert [(one["person"], one["became"], one["ts"]) for one in review["words_heard"]] == [
+        (STAN, "not_a_reviewer", part.ts),
+        (ANN, "own_work", part.ts),
+        (RAE, "counts", part.ts),
+        (SAM, "counts", part.ts),
+    ]
+    evidence = review["verdicts"][0]["evidence"]
+    assert (evidence["named"], evidence["groups"], evidence["quorum"]) == (False, ["S0DESK"], 2)
+    assert evidence["made_by"] == {"model": run.model, "served": run.served_id, "stack": stack.digest}
+    said = [(one["kind"], one["to"], one["state"]) for one in review["said_in_thread"]]
+    assert sorted(said, key=str) == sorted(
+        [
+            ("review", None, "approved"),
+            ("notice", STAN, None),
+            ("notice", ANN, None),
+            ("verdict", None, "approved"),
+        ],
+        key=str,
+    )
+    assert all(one["digest"] for one in review["said_in_thread"])
+    assert told["ledger_head"] == told["ledger"][-1]["hash"]
+    document = await exported(path, text.work_id, as_json=False)
+    for words in (
+        f"reviewers then: {SAM}, S0DESK; needed: 2; rules of stack `{stack.digest[:12]}`",
+        "counted as a member of S0DESK; needed: 2, looked up at ",
+        f"of text `{text.sha256}` by {run.model} (served as {run.served_id}), made with stack `{stack.digest[:12]}`",
+        f": {STAN}, white_check_mark (reaction on {part.ts}): not_a_reviewer",
+        f", to {STAN} alone: Only a reviewer's reaction counts here. Ask @{SAM}.",
+        f"Approved by @{RAE} and @{SAM}: text {text.sha256[:8]}",
+        f"The whole ledger's head is `{told['ledger_head']}`",
+        '"quorum":2',
+    ):
+        assert words in document, words
 
 
 async def test_no_text_can_look_like_a_part_of_the_document(tmp_path: Path) -> None:
@@ -112,3 +163,26 @@ async def test_states_are_told_only_where_the_stack_can_be_read(tmp_path: Path) 
     assert [review["state"] for review in json.loads(await exported(path, work.id))["reviews"]] == [None, None]
     document = as_markdown(json.loads(await exported(path, work.id)))
     assert "None" not in document.replace("thread None", "")
+
+
+async def test_what_a_work_came_from_and_what_is_second_to_what_is_told(tmp_path: Path) -> None:
+    async with open_house(tmp_path, a_stack()) as house:
+        text = await house.final(brief="Announce the *open* cage")
+        old = await house.work(text.work_id)
+        asked: dict[str, Any] = {"entrance": Entrance.MENTION, "thread_ts": old.thread_ts}
+        await house.takes(house.request(None, verb=Verb.SECOND_OPINION, **asked))
+        await house.takes(house.request("final", verb=Verb.FRESH, person=RAE, **asked))
+        await house.runs_all()
+        async with house.storage.reading() as saved:
+            [new] = await saved.works.begun_from(old.id)
+        path = Path(str(house.storage.url.database))
+    told = json.loads(await exported(path, old.id))
+    assert [run["second_to"] for run in told["runs"]] == [None, text.id]
+    assert [answer["second_to"] for answer in told["answers"]] == [None, text.id]
+    told = json.loads(await exported(path, new.id))
+    assert told["work"]["fresh_from"] == old.id
+    assert told["work"]["carried"] == {"brief_by": ANN, "people": [ANN], "answer_id": text.id}
+    document = await exported(path, new.id, as_json=False)
+    assert f"Started fresh from work {old.id}, with its brief and answer {text.id}." in document
+    assert "## Final made by no run of this work" in document
+    assert text.sha256 in document

@@ -22,7 +22,7 @@ from handlers.request import somebody_asked
 from handlers.review import UNKNOWN_TEXT, NotYet
 from storage.errands import Subject
 from storage.records import Kind, Letter, Run
-from tests.fakes import until
+from tests.fakes import fake_cut, until
 from tests.handlers.house import ANN, LAUNCH, RAE, SAM, TEAM, House, open_house, words_of
 
 
@@ -43,6 +43,9 @@ class Desk:
             new_id=self.house.new_id,
             answer_privately=self.answer_privately,
             abort=self.aborts,
+            stack_since=self.house.now,
+            cut=fake_cut,
+            link_to=lambda _, __: None,
         )
 
     async def aborts(self, run: Run) -> None:
@@ -185,6 +188,17 @@ async def test_a_button_of_another_channel_is_refused_and_done_with(desk: Desk) 
     )
     assert (await desk.handles(await desk.keeps(asked)) or "").startswith("refused: That message belongs to another")
     assert len(desk.told) == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "says"), [(Verb.ROUTE, "Which stage should own this?"), (Verb.STACK, "Who does what in this channel")]
+)
+async def test_the_questions_and_the_stack_are_for_whoever_asked_alone(desk: Desk, verb: Verb, says: str) -> None:
+    letter = await desk.keeps(mention(desk.house, stage=None, verb=verb))
+    assert await desk.handles(letter) == verb
+    [(person, words, _)] = desk.told
+    assert person == ANN
+    assert words.startswith(says)
 
 
 async def test_help_is_answered_to_the_person_alone(desk: Desk) -> None:

@@ -26,10 +26,12 @@ def every_url(value: Any) -> list[str]:
             return []
 
 
-def test_every_stage_has_its_command_with_the_stacks_prefix() -> None:
+def test_every_command_has_the_stacks_prefix() -> None:
     commands = manifest(a_stack(commands={"prefix": "cs-"}))["features"]["slash_commands"]
-    assert [command["command"] for command in commands] == [f"/cs-{stage}" for stage in StageName]
-    assert all(command["should_escape"] is True and command["usage_hint"] for command in commands)
+    assert [command["command"] for command in commands] == [f"/cs-{name}" for name in (*StageName, "route", "stack")]
+    assert all(command["should_escape"] is True and command["description"] for command in commands)
+    assert [command["command"] for command in commands if not command.get("usage_hint", "none")] == []
+    assert "usage_hint" not in commands[-1], "Slack takes no empty one"
 
 
 def test_names_keep_slacks_limits_even_with_the_longest_prefix() -> None:
@@ -54,7 +56,7 @@ def test_http_sends_everything_to_one_address(address: str) -> None:
     made = manifest(a_stack(), http=address)
     assert made["settings"]["socket_mode_enabled"] is False
     assert set(every_url(made)) == {"https://bot.example.com/slack/events"}
-    assert len(every_url(made)) == len(StageName) + 2
+    assert len(every_url(made)) == len(StageName) + 4
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,10 @@ def test_every_code_has_a_line_that_explains_it() -> None:
     assert all(re.fullmatch(r"[EWN]\d{3}", code) and text.endswith(".") for code, text in CODES.items())
 
 
+def test_no_two_codes_share_a_number() -> None:
+    assert len({code[1:] for code in CODES if code[0] in "WN"}) == sum(code[0] in "WN" for code in CODES)
+
+
 def test_the_smallest_legal_stack_is_one_model_and_its_reviewers(folder: Path) -> None:
     loaded = load(folder, "%MODELS\n%REVIEW")
     assert list(loaded.stack.models) == ["hare"]
@@ -171,7 +175,7 @@ def test_every_key_of_the_contract_is_read(folder: Path) -> None:
     loaded = load(folder, EVERYTHING)
     stack = loaded.stack
     assert stack.models["fast"].price is not None
-    assert stack.pipelines["code"] == (StageName.IMPLEMENT, StageName.CRITIQUE, StageName.FINAL)
+    assert stack.pipelines["code"].stages == (StageName.IMPLEMENT, StageName.CRITIQUE, StageName.FINAL)
     assert stack.review.approve[-1] == "+1"
     assert stack.channels["C0GAUL"].reviewers == ("U0GETAFIX",)
     assert not [finding for finding in loaded.findings if finding.level is Level.ERROR]

@@ -63,7 +63,13 @@ async def scene(folder: Path, url: str, environment: Mapping[str, str]) -> Async
         house.now.goes_on(seconds=30)
         yield (
             house,
-            Webhook(storage=house.storage, stack=lambda: house.stack, environment=environment, now=house.now),
+            Webhook(
+                storage=house.storage,
+                slack=house.slack,
+                stack=lambda: house.stack,
+                environment=environment,
+                now=house.now,
+            ),
         )
 
 

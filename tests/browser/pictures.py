@@ -20,14 +20,15 @@ LARGEST = 400_000  # bytes
 
 
 async def take() -> None:
-    """All pictures, in one workspace that fills as they are taken."""
-    with TemporaryDirectory() as folder:
-        options = ("--scripted", "--pace", "3")
-        async with opened_browser() as browser, demo_in(Path(folder), free_port(), *options) as demo:
-            await _the_channel_before(browser, demo)
-            await _the_thread(browser, demo)
-            await _the_page(browser, demo)
-            await _the_phone(browser, demo)
+    """All pictures, in workspaces that fill as they are taken."""
+    tour = (_the_channel_before, _the_thread, _the_page, _the_phone, _the_questions, _the_stack)
+    # The last two each in a workspace of their own: they take the same brief.
+    for walks in (tour, (_a_second_opinion,), (_a_pipeline,)):
+        with TemporaryDirectory() as folder:
+            options = ("--scripted", "--pace", "3")
+            async with opened_browser() as browser, demo_in(Path(folder), free_port(), *options) as demo:
+                for walk in walks:
+                    await walk(browser, demo)
     for picture in sorted(FOLDER.glob("*.png")):
         size = picture.stat().st_size
         print(f"{picture.relative_to(ROOT)}: {size // 1000} kB{', too large' if size > LARGEST else ''}")
@@ -95,6 +96,54 @@ async def _the_phone(browser: Browser, demo: Demo) -> None:
         await visitor.page.locator("main .message").filter(has_text=BRIEF).locator(".thread-link").tap()
         await visitor.review(state="approved")
         await _shoot(visitor.page, "phone")
+
+
+async def _the_questions(browser: Browser, demo: Demo) -> None:
+    """The four questions, answered, and what they come to."""
+    async with _sitting(browser, demo, 724, 1000) as visitor:
+        page = visitor.page
+        await page.locator("#composer").fill("/route Tell our customers why the export was down on Tuesday")
+        await page.keyboard.press("Enter")
+        form = page.get_by_role("dialog", name="Four questions")
+        await form.locator("select").select_option("ownership")
+        for choice in ("Trust", "A final owner", "Fresh eyes"):
+            await form.get_by_role("radio", name=choice).check()
+        await _shoot(page, "questions", await _around(form))
+        await form.get_by_role("button", name="Advise me").click()
+        advice = page.get_by_role("dialog", name="How to run it")
+        await advice.wait_for()
+        await _shoot(page, "advice", await _around(advice))
+
+
+async def _the_stack(browser: Browser, demo: Demo) -> None:
+    async with _sitting(browser, demo, 760, 1400) as visitor:
+        told = await visitor.says("/stack")
+        await _shoot(visitor.page, "stack", await _around(told))
+
+
+async def _a_second_opinion(browser: Browser, demo: Demo) -> None:
+    """Two answers to one brief, and neither has seen the other."""
+    async with _sitting(browser, demo, 724, 2400) as visitor:
+        await visitor.starts(f"/draft {BRIEF}")
+        await visitor.answered("draft")
+        await visitor.asks("second opinion")
+        second = await visitor.answered("draft", 2)
+        await _shoot(visitor.page, "second-opinion", await _down_to(second, visitor.thread))
+
+
+async def _a_pipeline(browser: Browser, demo: Demo) -> None:
+    """From a brief to a review card without another word."""
+    async with _sitting(browser, demo, 724, 4200, device_scale_factor=1) as visitor:
+        await visitor.starts(f"/draft {BRIEF} run content")
+        await visitor.answered("final")
+        review = await visitor.review()
+        await _shoot(visitor.page, "pipeline", await _down_to(review, visitor.thread))
+
+
+async def _around(part: Locator) -> FloatRect:
+    box = await part.bounding_box()
+    assert box is not None
+    return FloatRect(x=box["x"] - 8, y=box["y"] - 8, width=box["width"] + 16, height=box["height"] + 16)
 
 
 async def _down_to(last: Locator, pane: Locator) -> FloatRect:

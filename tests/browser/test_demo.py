@@ -153,6 +153,31 @@ async def test_anybodys_message_can_be_criticised_from_its_toolbar(visitor: Visi
     await expect(critique).to_contain_text("market leader in marsupials")
 
 
+async def test_four_questions_come_to_a_stage_and_one_click_runs_it(visitor: Visitor, page: Page) -> None:
+    brief = "Tell the night shift where the bettong sleeps"
+    await page.locator("#composer").fill(f"/route {brief}")
+    await page.keyboard.press("Enter")
+    form = page.get_by_role("dialog", name="Four questions")
+    await expect(form.locator("textarea")).to_have_value(brief)
+    await form.get_by_role("button", name="Advise me").click()
+    await expect(form.get_by_text("Please fill this in.")).to_have_count(4)
+    await form.locator("select").select_option("first_pass")
+    for choice in ("Trust", "A fast pass", "Fresh eyes"):
+        await form.get_by_role("radio", name=choice).check()
+    await form.get_by_role("button", name="Advise me").click()
+    advice = page.get_by_role("dialog", name="How to run it")
+    await expect(advice).to_contain_text("draft by quick")
+    await expect(advice).to_contain_text("Trust matters most, so a final owner comes after it.")
+    await expect(advice.locator("textarea")).to_have_value(brief)
+    await advice.get_by_role("button", name="Run it").click()
+    await expect(advice).to_have_count(0)
+    await page.locator("main .message").filter(has_text=brief).locator(".thread-link").click(timeout=60_000)
+    await visitor.answered("draft")
+    told = await visitor.says("/stack")
+    await expect(told).to_contain_text("Who does what in this channel")
+    await expect(told).to_contain_text("final · careful · trust 4 · final owner, then a reviewer")
+
+
 async def test_a_channel_without_the_app_says_how_to_invite_it_and_then_it_works_there(visitor: Visitor) -> None:
     await visitor.goes_to("quiet")
     told = await visitor.says("/draft Count the potoroos before winter")

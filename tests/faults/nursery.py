@@ -202,7 +202,7 @@ def _quicken(environment: Mapping[str, str]) -> None:
     import bot.app
     from bot import distributed
     from bot.slack import pace, read_back
-    from handlers import handing
+    from handlers import attempts, handing
 
     read_back._SOON, read_back._SETTLE = _SOON, _SETTLE
     for limits in (pace.LIMITS, pace.PER_CHANNEL):
@@ -212,7 +212,7 @@ def _quicken(environment: Mapping[str, str]) -> None:
         distributed.HEARTBEAT, distributed.LOST = float(heartbeat), 3 * float(heartbeat)
         distributed._POLL = min(1.0, float(heartbeat) / 2)
     handing.GRACE = timedelta(seconds=float(environment.get("TEST_GRACE", "10")))
-    handing.LEASE = timedelta(seconds=float(environment.get("TEST_LEASE", "60")))
+    attempts.LEASE = timedelta(seconds=float(environment.get("TEST_LEASE", "60")))
     if port := environment.get("TEST_WEB_PORT"):
         from tests.bot.sources.test_over_sockets import Server, room
 

@@ -764,3 +764,19 @@ async def test_what_was_never_delivered_is_counted_as_missed(house: House) -> No
     for kind in ("request", "reaction"):
         labels = {"kind": kind, "outcome": "missed"}
         assert metrics.registry.get_sample_value("countersign_letters_kept_total", labels) == 1
+
+
+async def test_what_was_deleted_meanwhile_is_missed_and_said_once(house: House) -> None:
+    async with house.life() as us:
+        root = await us.starts("final", BRIEF)
+        text = us.last(root, "answer")
+    async with house.away():
+        await us.person("ann").deletes(text)
+    async with house.life() as us:
+        assert await sweep(us)
+        assert us.last(root, "notice").says("Somebody deleted a part of text")
+        assert await sweep(us)
+        (told,) = us.in_thread(root, "notice")
+        await us.reacts(CHECK, us.last(root, "review"))
+        assert states(us, root) == ["superseded"]
+        assert us.slack.now(told).ts == told.ts

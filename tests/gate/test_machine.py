@@ -23,7 +23,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from handlers.incoming import Click, Wish, Word
+from handlers.incoming import Click, Reaction, Wish
 from handlers.ports import LookupFailed
 from handlers.review import NotYet
 from storage.crashpoints import arm
@@ -39,6 +39,7 @@ DESK, GRO = "S0DESK", "U0GRO"
 PEOPLE = (RAE, SAM, GRO, ANN, STAN)
 CHECK, CROSS = "white_check_mark", "x"
 LASTS = timedelta(days=7)
+Word = Reaction | Click
 TAKES = {Wish.APPROVE: Wish.WITHDRAW, Wish.SEND_BACK: Wish.TAKE_BACK}
 
 
@@ -107,6 +108,15 @@ class Gate(RuleBasedStateMachine):
     def _takes_in(self, answer: Answer) -> None:
         spots = {kind: at_once(self.house.message_of(answer, kind)) for kind in (Kind.ANSWER, Kind.REVIEW)}
         self.texts.append(Text(answer=answer, spots=spots))
+
+    def _is_posted_again(self, text: Text) -> None:
+        """Who would have approved what does not stand as it was posted gets the same text as a new version."""
+        for answer in at_once(self.house.answers(text.answer.work_id)):
+            if answer.id not in {one.answer.id for one in self.texts}:
+                assert not text.intact, "a text was posted again although it stands as it was posted"
+                assert answer.sha256 == text.answer.sha256, "P7: another text was posted again"
+                at_once(self.house.posts())
+                self._takes_in(answer)
 
     # what people do
 
@@ -273,6 +283,7 @@ class Gate(RuleBasedStateMachine):
             self.delivered.append(told)
         else:
             self.pending.insert(0, told)
+        self._is_posted_again(text)
         committed = raised is None or (raised == "Died" and dies_at == "cp24")
         assert committed or not new, "something is remembered of what was not handled"
         for row in new:

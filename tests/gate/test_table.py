@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from collections.abc import Awaitable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache
 
@@ -54,6 +55,7 @@ WAYS = {
     "sends back on the text": ("x", Kind.ANSWER),
     "approves by the button": (Wish.APPROVE, Kind.REVIEW),
     "sends back by the button": (Wish.SEND_BACK, Kind.REVIEW),
+    "sends back in words": ("too long", Kind.NOTICE),
 }
 """How a word is given; another entrance is another row."""
 STATES = ("awaiting", "approved", "changes_requested", "withdrawn", "expired", "sent back, then late", "superseded")
@@ -122,7 +124,7 @@ def is_told_by_the_rules(case: Case, verdict: str) -> bool:
     if verdict in {"own_work", "not_a_reviewer", "outsider", "superseded", "expired"}:
         return True
     shows = case.state != "changes_requested" or (case.way.startswith("approves") and case.quorum > 1)
-    return verdict == "counts" and case.way.endswith("by the button") and not shows
+    return verdict == "counts" and case.way.endswith(("by the button", "in words")) and not shows
 
 
 # the real service
@@ -179,6 +181,17 @@ def the_moment(state: str, quorum: int) -> tuple[Moment, Answer]:
     return keep(house), text
 
 
+async def the_word(house: House, who: str, how: str, on: Kind, text: Answer) -> tuple[str, str, Awaitable[None]]:
+    """A word's key, its way, and its delivery."""
+    if on is Kind.NOTICE:
+        asked = house.words(who, how, await house.work(text.work_id))
+        asked = replace(asked, target_id=text.id)  # else it is about the newest text
+        return asked.key, "reply", house.hears(asked)
+    where = await house.message_of(text, on)
+    word = house.click(who, how, text, where) if isinstance(how, Wish) else house.reaction(who, how, where)
+    return word.key, "button" if isinstance(how, Wish) else "reaction", house.delivers(word)
+
+
 async def what_is_wrong(case: Case, moment: Moment, text: Answer) -> list[str]:
     house, kin = go_back(moment), PEOPLE[case.who]
     house.stack = the_stack(case.quorum, solo=case.solo)
@@ -187,15 +200,13 @@ async def what_is_wrong(case: Case, moment: Moment, text: Answer) -> list[str]:
     )
     how, on = WAYS[case.way]
     before, entries = await house.verdicts(text), len(await house.ledger())
-    where = await house.message_of(text, on)
-    via = "button" if isinstance(how, Wish) else "reaction"
-    word = house.click(kin.id, how, text, where) if isinstance(how, Wish) else house.reaction(kin.id, how, where)
-    raised = await or_raised(house.delivers(word), LookupFailed)
+    key, via, delivered = await the_word(house, kin.id, how, on, text)
+    raised = await or_raised(delivered, LookupFailed)
     expected = verdict_by_the_rules(case)
     written = [(one.person, str(one.kind), one.via) for one in (await house.verdicts(text))[len(before) :]]
     kind = "approve" if case.way.startswith("approves") else "send_back"
     found = {
-        "verdict": (await house.outcome(word.key) or "waits", expected),
+        "verdict": (await house.outcome(key) or "waits", expected),
         "raised": (raised, "LookupFailed" if expected == "waits" else None),
         "rows": (written, [(kin.id, kind, via)] if expected == "counts" else []),
         "new ledger entries": (len(await house.ledger()) - entries, int(expected == "counts")),

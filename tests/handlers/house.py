@@ -11,14 +11,16 @@ from typing import Any
 
 from handlers.case import load_case
 from handlers.context import digest
-from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish, Word
+from handlers.crossing import somebody_hands_over
+from handlers.fresh import somebody_starts_fresh
+from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish
 from handlers.ports import Place, SeenMessage
 from handlers.request import somebody_asked
 from handlers.review import somebody_clicked, somebody_reacted
 from handlers.run import run_stage
-from handlers.send_back import somebody_said_why
+from handlers.send_back import somebody_said_why, somebody_sends_back
 from handlers.stack import Stack, StageName
-from handlers.words import Body, Text, Who
+from handlers.words import Body, Link, Span, Text, Who
 from storage.database import Database
 from storage.records import Answer, Chained, Kind, Letter, Message, Run, Verdict, Work
 from tests.fakes import (
@@ -45,12 +47,14 @@ def words_of(body: Body | Message) -> str:
     return "\n".join("".join(_words(span) for span in line.spans) for line in shown.lines)
 
 
-def _words(span: Text | Who) -> str:
+def _words(span: Span) -> str:
     match span:
         case Who(person=person):
             return f"@{person}"
         case Text(text=text, style="code"):
             return f"`{text}`"
+        case Link(url=url, label=label):
+            return f"[{label}]({url})"
         case Text(text=text):
             return text
 
@@ -94,9 +98,20 @@ class House:
         await self.keeps(
             Letter(key=request.key, kind="request", line=request.key, body=request.to_json(), received_at=self.now())
         )
-        await somebody_asked(
-            request, storage=self.storage, slack=self.slack, stack=self.stack, now=self.now, new_id=self.new_id
-        )
+        tools: dict[str, Any] = {"storage": self.storage, "now": self.now, "new_id": self.new_id}
+        match request.verb:
+            case Verb.FRESH:
+                at: dict[str, Any] = {
+                    "slack": self.slack,
+                    "stack": self.stack,
+                    "cut": fake_cut,
+                    "link_to": lambda _, ts: f"at {ts}",
+                }
+                await somebody_starts_fresh(request, **at, **tools)
+            case Verb.TO_CONTENT:
+                await somebody_hands_over(request, cut=fake_cut, **tools)
+            case _:
+                await somebody_asked(request, slack=self.slack, stack=self.stack, **tools)
 
     async def keeps(self, letter: Letter) -> None:
         async with self.storage.transaction() as saved:
@@ -126,6 +141,7 @@ class House:
         await run_stage(
             run,
             storage=self.storage,
+            slack=self.slack,
             models=self.models,
             sources=self.sources,
             heartbeats=self.heartbeats,
@@ -208,7 +224,7 @@ class House:
         }
         return Click(**(said | more))
 
-    async def delivers(self, word: Word) -> None:
+    async def delivers(self, word: Reaction | Click) -> None:
         kind = "click" if isinstance(word, Click) else "reaction"
         await self.keeps(Letter(key=word.key, kind=kind, line=word.line, body=word.to_json(), received_at=self.now()))
         tools: dict[str, Any] = {"storage": self.storage, "slack": self.slack, "stack": self.stack, "now": self.now}
@@ -216,6 +232,20 @@ class House:
             await somebody_clicked(word, **tools)
         else:
             await somebody_reacted(word, **tools)
+
+    def words(self, person: str, words: str, work: Work, *, at: datetime | None = None) -> Request:
+        """A mention in the thread that sends back."""
+        at = at or self.now.goes_on(seconds=1)
+        said = {"entrance": Entrance.MENTION, "thread_ts": work.thread_ts, "channel": work.channel, "person": person}
+        return self.request(None, words, verb=Verb.SEND_BACK, at=at, **said)
+
+    async def hears(self, request: Request) -> None:
+        """The mention is in the inbox and handled."""
+        line = f"{request.team}/{request.channel}/{request.thread_ts}"
+        await self.keeps(
+            Letter(key=request.key, kind="request", line=line, body=request.to_json(), received_at=self.now())
+        )
+        await somebody_sends_back(request, storage=self.storage, slack=self.slack, stack=self.stack, now=self.now)
 
     async def clicks(self, person: str, text: Answer, wish: Wish, **more: Any) -> Click:
         """A button of the text's review card is pressed, as it was made for this text."""
@@ -281,6 +311,9 @@ class House:
         async with self.storage.reading() as saved:
             return await saved.answers.of_work(work_id)
 
+    async def run_of(self, text: Answer) -> Run:
+        return next(run for run in await self.runs(text.work_id) if run.id == text.run_id)
+
     async def answer_of(self, run: Run) -> Answer:
         return next(answer for answer in await self.answers(run.work_id) if answer.run_id == run.id)
 
@@ -328,6 +361,7 @@ class House:
     def rules(self, **review: Any) -> None:
         """The operator changes the review rules."""
         self.stack = self.stack.model_copy(update={"review": self.stack.review.model_copy(update=review)})
+        self.stack.__dict__.pop("digest", None)  # of what it was copied from
 
     def later(self, **for_: float) -> datetime:
         return self.now() + timedelta(**for_)

@@ -15,6 +15,10 @@ def stage(name: str, words: str = "", *, revises: bool = False) -> Asked:
     return Asked(verb=Verb.STAGE, stage=StageName(name), words=words, revises=revises)
 
 
+def runs(name: str, words: str = "", *, start: str | None = None) -> Asked:
+    return Asked(verb=Verb.STAGE, pipeline=name, words=words, start=StageName(start) if start else None)
+
+
 @pytest.mark.parametrize(
     ("text", "asked"),
     [
@@ -42,13 +46,39 @@ def stage(name: str, words: str = "", *, revises: bool = False) -> Asked:
         ("final owner: mind the tone", stage("final", "mind the tone")),
         ("finalise", stage("final")),
         ("finalize, please", stage("final", "please")),
-        ("please run the critic", stage("critique")),
+        ("run draft", stage("draft")),
+        ("please run the critique", stage("critique")),
+        ("please run the critic", runs("critic")),
+        ("run content", runs("content")),
+        ("`run content from critique`", runs("content", start="critique")),
+        ("*run content* be brief", runs("content", "be brief")),
+        ("Run the content pipeline: be brief", runs("content", "be brief")),
+        ("please run `team/content.v2`, be brief", runs("team/content.v2", "be brief")),
+        ("run content from critique be harsh", runs("content", "be harsh", start="critique")),
+        ("run content from the critic: be harsh", runs("content", "from the critic: be harsh")),
+        ("run content from critic", runs("content", start="critique")),
+        ("run content <https://a.example|link> x", runs("content", "<https://a.example|link> x")),
+        ("run again", Asked(verb=Verb.AGAIN)),
+        ("run", Asked(verb=Verb.HELP, words="run")),
         ("pls do a draft about cages", stage("draft", "about cages")),
         ("draft\nin\nlines", stage("draft", "in\nlines")),
         ("draft <https://example.com|example>", stage("draft", "<https://example.com|example>")),
         ("again", Asked(verb=Verb.AGAIN)),
+        ("send back", Asked(verb=Verb.SEND_BACK)),
+        ("please send back: too long", Asked(verb=Verb.SEND_BACK, words="too long")),
+        ("Send back polish: shorter", Asked(verb=Verb.SEND_BACK, words="polish: shorter")),
+        ("send it to the press", Asked(verb=Verb.HELP, words="send it to the press")),
         ("again but shorter", Asked(verb=Verb.AGAIN, words="but shorter")),
         ("retry", Asked(verb=Verb.AGAIN)),
+        ("second opinion", Asked(verb=Verb.SECOND_OPINION)),
+        ("Second opinion: on the tone", Asked(verb=Verb.SECOND_OPINION, words="on the tone")),
+        ("a second-opinion, please", Asked(verb=Verb.SECOND_OPINION, words="please")),
+        ("second thoughts", Asked(verb=Verb.HELP, words="second thoughts")),
+        ("fresh", Asked(verb=Verb.FRESH)),
+        ("start fresh", Asked(verb=Verb.FRESH)),
+        ("fresh critique: be kind", Asked(verb=Verb.FRESH, stage=StageName.CRITIQUE, words="be kind")),
+        ("fresh revise", Asked(verb=Verb.FRESH, stage=StageName.DRAFT, revises=True)),
+        ("fresh, but shorter", Asked(verb=Verb.FRESH, words="but shorter")),
         ("status?", Asked(verb=Verb.STATUS, words="?")),
         ("context", Asked(verb=Verb.CONTEXT)),
         ("cancel", Asked(verb=Verb.CANCEL)),

@@ -11,7 +11,7 @@ import pytest
 from handlers.case import Case, card_of, deciders, entry_about, is_older_version, load_case, may_decide, review_slot
 from handlers.judge import ReviewState
 from handlers.stack import Stack
-from storage.records import Lane, Verdict, VerdictKind
+from storage.records import Lane, Spending, Verdict, VerdictKind
 from tests.fakes import a_stack
 from tests.handlers.house import House, words_of
 from tests.storage.records import NOON, answer, at, keep, review, run, verdict, work
@@ -23,7 +23,14 @@ ZORGLUB, FANTASIO = "U0ZORGLUB", "U0FANTASIO"
 def a_case(*said: Verdict, **more: Any) -> Case:
     """A final that the marsupilami waits for, until an hour after noon."""
     final = answer(stage="final", decision="ready")
-    values: dict[str, Any] = {"review": review(), "answer": final, "work": work(), "superseded": False, "spent": 0.0}
+    values: dict[str, Any] = {
+        "review": review(),
+        "answer": final,
+        "work": work(),
+        "run": run(),
+        "superseded": False,
+        "spent": 0.0,
+    }
     return Case(verdicts=said, **(values | more))
 
 
@@ -163,14 +170,31 @@ def test_a_cards_approvals_and_buttons_are_those_that_count() -> None:
 
 async def test_a_case_is_loaded_with_all_that_belongs_to_it(house: House) -> None:
     final, other = answer(stage="final"), answer("a-draft", "r-draft", stage="draft")
-    runs = [run(cost_usd=0.25), run("r-free"), run("r-draft", cost_usd=0.5), run("r-newer")]
-    await keep(house.storage, work(), *runs, final, other, review(), verdict())
+    await keep(house.storage, work(), run(), run("r-draft"), run("r-newer"), final, other, review(), verdict())
+    async with house.storage.transaction() as saved:
+        for number, spent in enumerate((250_000_000, 500_000_000), 1):
+            await saved.spendings.reserve(
+                Spending(
+                    team="T0ZOO",
+                    day="2026-11-03",
+                    work_id="w-palombia",
+                    run_id="r-hop",
+                    epoch=1,
+                    attempt=number,
+                    stage="final",
+                    model="careful",
+                    reserved=spent,
+                    at=NOON,
+                    spent=spent,
+                )
+            )
     async with house.storage.reading() as saved:
         assert await load_case("a-unknown", saved) is None
         assert await load_case("a-draft", saved) is None, "nobody reviews it"
         case = await load_case("a-nest", saved)
     assert case is not None
     assert (case.answer.id, case.review.answer_id, case.work.id) == ("a-nest", "a-nest", "w-palombia")
+    assert case.run.id == "r-hop"
     assert [one.request_key for one in case.verdicts] == ["reaction/Ev1"]
     assert (case.superseded, case.spent) == (False, 0.75)
     await keep(

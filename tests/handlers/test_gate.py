@@ -91,8 +91,11 @@ async def test_what_is_wrong_with_a_text_is_the_outcome_of_its_approval(house: H
     house.slack.tampers(LAUNCH, str(part.ts), edited=True)
     reaction = house.reaction(RAE, CHECK, part)
     await house.delivers(reaction)
-    [told] = await house.told(RAE, text.work_id)
-    assert await settled(house, reaction.key) == (told, True)
+    fault = (
+        f"Text {text.sha256[:8]} does not stand in the thread as it was posted, so it cannot be approved. "
+        "`@Countersign final` makes a new version to approve."
+    )
+    assert await settled(house, reaction.key) == (fault, True)
 
 
 async def test_a_reaction_on_what_the_bot_says_about_a_text_is_none_on_the_text(house: House, text: Answer) -> None:
@@ -166,7 +169,7 @@ async def test_each_step_of_a_word_has_its_crash_point(house: House, text: Answe
 # while Slack is asked
 
 
-async def test_an_approval_is_refused_whose_review_expires_while_slack_is_asked(
+async def test_what_was_said_in_time_counts_though_the_time_runs_out_while_slack_is_asked(
     house: House, text: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def a_week_goes_by() -> None:
@@ -175,9 +178,23 @@ async def test_an_approval_is_refused_whose_review_expires_while_slack_is_asked(
     while_slack_is_asked(house, monkeypatch, a_week_goes_by)
     reaction = house.reaction(RAE, CHECK, await house.message_of(text))
     await house.delivers(reaction)
-    assert await settled(house, reaction.key) == (Judgement.EXPIRED, True)
-    assert await house.verdicts(text) == []
-    assert await house.told(RAE, text.work_id) == ["This review has expired. `@Countersign final` opens a new one."]
+    assert await settled(house, reaction.key) == (Judgement.COUNTS, True)
+    assert await house.state(text) == "approved"
+
+
+async def test_who_takes_something_away_looks_again_when_a_verdict_came_meanwhile(
+    house: House, text: Answer, monkeypatch: pytest.MonkeyPatch, passed: list[str]
+) -> None:
+    await house.reacts(SAM, text, CROSS)
+    await house.reacts(RAE, text)
+    passed.clear()
+
+    async def somebody_else_sends_it_back() -> None:
+        await house.reacts(RAE, text, CROSS)
+
+    while_slack_is_asked(house, monkeypatch, somebody_else_sends_it_back)
+    await house.unreacts(SAM, text, CROSS)
+    assert passed == ["cp21", "cp26", "cp21", "cp22", "cp24", "cp26"]
 
 
 async def test_an_approval_is_refused_whose_text_is_superseded_while_slack_is_asked(
@@ -448,3 +465,12 @@ async def test_a_removal_delivered_again_changes_nothing(house: House, text: Ans
         await house.delivers(removal)
     assert [one.kind for one in await house.verdicts(text)] == ["approve", "withdraw"]
     assert await house.outcome(removal.key) == "withdraw"
+
+
+async def test_in_solo_mode_who_had_no_hand_in_a_text_approves_it_as_anybody_would(house: House, text: Answer) -> None:
+    house.rules(solo=True)
+    await house.reacts(RAE, text)
+    [verdict] = await house.verdicts(text)
+    assert verdict.evidence["solo"] is False
+    [(_, words)] = await house.verdicts_said(text.work_id)
+    assert "Solo mode" not in words

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from handlers.attempts import LEASE, Attempt, next_attempt, settle
 from handlers.handed_on import WAITS, Outcome, Reply, outcome_of
-from handlers.handing import LEASE, Attempt, next_attempt, settle
 from handlers.incoming import Reaction
 from storage.records import Answer, Handing, Kind, Letter
 from tests.fakes import a_stack
@@ -36,7 +36,7 @@ async def text(house: House) -> Answer:
 
 
 async def attempt(house: House) -> Attempt | None:
-    return await next_attempt(storage=house.storage, stack=house.stack, now=house.now)
+    return await next_attempt(storage=house.storage, slack=house.slack, stack=house.stack, now=house.now)
 
 
 async def sends(house: House, reply: Reply = OK) -> dict[str, Any] | None:
@@ -396,3 +396,137 @@ async def test_an_attempt_that_nobody_ends_is_made_again_by_the_next(house: Hous
 )
 def test_what_an_answer_means(reply: Reply, number: int, outcome: Outcome) -> None:
     assert outcome_of(reply, number) is outcome
+
+
+# looked at once more
+
+
+async def leaves(house: House, _: Answer) -> None:
+    house.slack.knows(RAE, is_deactivated=True)
+
+
+async def is_no_reviewer_any_more(house: House, _: Answer) -> None:
+    house.rules(reviewers=(SAM,))
+
+
+async def is_edited(house: House, text: Answer) -> None:
+    part = await house.message_of(text)
+    house.slack.tampers(part.channel, str(part.ts), edited=True)
+
+
+async def is_deleted(house: House, text: Answer) -> None:
+    part = await house.message_of(text)
+    del house.slack.posted[part.channel, str(part.ts)]
+
+
+async def is_changed_where_it_is_kept(house: House, text: Answer) -> None:
+    async with house.storage.transaction() as saved:
+        await saved.connection.exec_driver_sql("UPDATE answers SET text = 'The cage burns.' WHERE id = ?", (text.id,))
+
+
+MEANWHILE = [
+    (leaves, "The account is deactivated, or a bot's."),
+    (is_no_reviewer_any_more, "No longer among the reviewers."),
+    (is_edited, "Text {text} does not stand in the thread as it was posted, so it cannot be approved."),
+    (is_deleted, "A part of text {text} is no longer in the thread, so it cannot be approved."),
+    (is_changed_where_it_is_kept, "What is kept of text {text} is not what was made"),
+]
+
+
+@pytest.mark.parametrize(("happens", "why"), MEANWHILE, ids=[one.__name__ for one, _ in MEANWHILE])
+async def test_what_happened_in_the_grace_takes_the_approval_away(
+    house: House, text: Answer, happens: Any, why: str
+) -> None:
+    await happens(house, text)
+    house.now.goes_on(seconds=60)
+    assert await attempt(house) is None
+    assert await house.state(text) == "withdrawn"
+    state, words = (await house.verdicts_said(text.work_id))[-1]
+    assert state == "withdrawn"
+    assert words.startswith(f"The approval by @{RAE} does not count any more. " + why.format(text=text.sha256[:8]))
+    assert words.endswith("Waiting for a reviewer again.")
+    assert await notices(house, text) == [], "said once"
+    entry = (await house.ledger())[-1]
+    assert (entry.what, entry.who, json.loads(entry.body)["via"]) == ("withdraw", RAE, "lapsed")
+    house.now.goes_on(days=1)
+    assert await attempt(house) is None
+    assert [(one.attempts, one.withdrawn_at is None) for one in await handings(house, text)] == [(0, False)]
+
+
+async def test_an_approval_that_lapsed_beside_others_that_are_enough_goes_out_without_it(
+    house: House, text: Answer
+) -> None:
+    await house.reacts(SAM, text)
+    await leaves(house, text)
+    grace_is_over(house)
+    sent = await sends(house)
+    assert sent is not None
+    assert [verdict["who"] for verdict in sent["data"]["verdicts"]] == [SAM]
+    (told,) = await notices(house, text)
+    assert told == f"The approval by @{RAE} does not count any more. The account is deactivated, or a bot's."
+    assert await house.state(text) == "approved"
+
+
+@pytest.mark.parametrize("silent", [RAE, "messages"])
+async def test_while_slack_does_not_say_it_is_not_yet_handed_on_and_the_thread_hears_why_once(
+    house: House, text: Answer, silent: str
+) -> None:
+    house.slack.silent_about = {silent}
+    grace_is_over(house)
+    assert await attempt(house) is None
+    assert await notices(house, text) == []
+    for _ in range(6):
+        house.now.goes_on(seconds=15)
+        assert await attempt(house) is None
+    (told,) = await notices(house, text)
+    assert told == (
+        f"Text {text.sha256[:8]} is not handed on yet: Slack does not tell me at present whether its approval still "
+        "stands. I go on asking, and nothing is lost."
+    )
+    house.slack.silent_about = set()
+    house.now.goes_on(seconds=15)
+    assert await sends(house) is not None
+    assert len(await notices(house, text)) == 1
+
+
+async def test_an_approval_that_waits_for_slack_keeps_no_other_waiting(house: House, text: Answer) -> None:
+    other = await house.final(brief="Announce the closed cage")
+    await house.reacts(SAM, other)
+    house.slack.silent_about = {RAE}
+    grace_is_over(house)
+    sent = await sends(house)
+    assert sent is not None
+    assert sent["data"]["answer"] == other.id
+    assert [one.attempts for one in await handings(house, text)] == [0]
+
+
+async def test_a_verdict_given_between_the_look_and_the_attempt_is_looked_at_too(
+    house: House, text: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, slack = house.slack.messages, house.slack
+
+    async def while_sam_sends_it_back(channel: str, thread_ts: str, wanted: Any) -> Any:
+        monkeypatch.setattr(slack, "messages", asked)
+        await house.reacts(SAM, text, "x")
+        return await asked(channel, thread_ts, wanted)
+
+    monkeypatch.setattr(slack, "messages", while_sam_sends_it_back)
+    grace_is_over(house)
+    assert await attempt(house) is None
+    assert await house.state(text) == "changes_requested"
+    assert [one.attempts for one in await handings(house, text)] == [0]
+
+
+@pytest.mark.parametrize("what", ["payload = replace(payload, 'cage', 'bank')", "payload = '{\"data\": {}}'"])
+async def test_a_payload_that_was_changed_between_two_attempts_is_not_sent(
+    house: House, text: Answer, what: str
+) -> None:
+    grace_is_over(house)
+    await sends(house, BUSY)
+    async with house.storage.transaction() as saved:
+        await saved.connection.exec_driver_sql(f"UPDATE handings SET {what}")
+    house.now.goes_on(hours=1)
+    assert await attempt(house) is None
+    assert "what is kept of it is not what was approved" in (await notices(house, text))[-1]
+    house.now.goes_on(days=1)
+    assert await attempt(house) is None

@@ -19,8 +19,8 @@ def a_model(**said: Any) -> dict[str, Any]:
     return {"wire": "openai", "id": "llama-of-peru", "base_url": "https://api.peru.example/v1", "price": price, **said}
 
 
-HARE = a_model(trust=2, family="lepus")
-OWL = a_model(trust=5, family="strix", price={"input": 5, "output": 25, "checked": CHECKED})
+HARE = a_model(id="hare-1", trust=2, family="lepus")
+OWL = a_model(id="owl-1", trust=5, family="strix", price={"input": 5, "output": 25, "checked": CHECKED})
 GOOD: dict[str, Any] = {"models": {"hare": HARE, "owl": OWL}, "review": {"reviewers": ["U0OBELIX", "U0ASTERIX"]}}
 
 
@@ -94,7 +94,7 @@ PLANTED: list[tuple[dict[str, Any], str, tuple[str | int, ...], str]] = [
     ),
     (
         {
-            "models": {**GOOD["models"], "fox": a_model(trust=3), "elk": a_model(trust=4)},
+            "models": {**GOOD["models"], "fox": a_model(trust=3), "elk": a_model(id="elk-1", trust=4)},
             "stages": {"draft": {"model": "fox"}, "critique": {"model": "elk"}},
             "review": {"reviewers": ["U0OBELIX"], "solo": True},
         },
@@ -192,6 +192,107 @@ PLANTED: list[tuple[dict[str, Any], str, tuple[str | int, ...], str]] = [
         ("stages", "final", "fallbacks", 0),
         "less trusted than owl",
     ),
+    (
+        {"pipelines": {"second-look": ["critique", "polish"], "whole": ["draft", "polish"]}},
+        "N422",
+        ("pipelines", "second-look"),
+        "begins with critique",
+    ),
+    ({"budgets": {"run_usd": 0.10}}, "W423", ("budgets", "run_usd"), "one call to owl may cost about $0.11"),
+    ({"budgets": {"day_usd": 0.001}}, "W423", ("budgets", "day_usd"), "would never run"),
+    (
+        {
+            "models": {"hare": HARE, "owl": {**OWL, "base_url": "http://[::1]:8080/v1", "price": None}},
+            "budgets": {"thread_usd": 0.001},
+        },
+        "W423",
+        ("budgets", "thread_usd"),
+        "one call to hare",
+    ),
+    (
+        {"stages": {"critique": {"model": "owl", "fallbacks": ["hare"]}}},
+        "N424",
+        ("stages", "critique", "fallbacks", 0),
+        "the critic is the author",
+    ),
+    (
+        {"stages": {"draft": {"fallbacks": ["owl"]}}},
+        "N424",
+        ("stages", "draft", "fallbacks", 0),
+        "the author is the critic",
+    ),
+    ({"pipelines": {"content": ["scout", "draft"]}}, "N425", ("pipelines", "content"), "ends with draft"),
+    ({"models": {"hare": HARE, "owl": OWL, "twin": HARE}}, "N426", ("models", "twin"), "twin and hare are one"),
+    ({"budgets": {"run_usd": 5, "day_usd": 2}}, "N427", ("budgets", "day_usd"), "run_usd of 5 can never be spent"),
+    ({"budgets": {"thread_usd": 5, "day_usd": 2}}, "N427", ("budgets", "day_usd"), "thread_usd of 5"),
+    (
+        {"pipelines": {"content": ["scout", "critique", "final"]}, "budgets": {"thread_usd": 0.2}},
+        "N431",
+        ("pipelines", "content"),
+        "may cost about $0.24, and thread_usd is 0.2",
+    ),
+    (
+        {"pipelines": {"all": ["final"] * 4}, "budgets": {"run_usd": 0.12, "day_usd": 0.4}},
+        "N431",
+        ("pipelines", "all"),
+        "day_usd is 0.4",
+    ),
+    ({"stages": {"implement": {"model": "owl"}}}, "N428", ("models", "owl"), "patches it makes itself"),
+    ({"stages": {"final": {"posture": "fast-pass"}}}, "W429", ("stages", "final", "posture"), "nobody makes the call"),
+    (
+        {"stages": {"polish": {"model": "hare", "posture": "final-owner", "gate": "review"}}},
+        "W402",
+        ("stages", "polish", "model"),
+        "a final owner, of polish",
+    ),
+    (
+        {"models": {"hare": HARE, "owl": OWL, "twin": HARE}, "stages": {"critique": {"model": "twin"}}},
+        "W404",
+        ("stages", "critique", "model"),
+        "twin is hare by another name",
+    ),
+    ({"models": {"hare": HARE, "twin": HARE}}, "N405", ("models", "twin"), "its own drafts"),
+    (
+        {"review": {"reviewers": ["U0OBELIX", "U0ASTERIX"], "quorum": 2}},
+        "N409",
+        ("review", "reviewers"),
+        "All 2 reviewers must approve",
+    ),
+    (
+        {"channels": {"C0GAUL": {"reviewers": ["U0OBELIX"]}}},
+        "N409",
+        ("channels", "C0GAUL", "reviewers"),
+        "the only reviewer in C0GAUL",
+    ),
+    (
+        {"models": {"hare": {**HARE, "context_tokens": 4_500}, "owl": OWL}},
+        "W418",
+        ("models", "hare"),
+        "its instructions take about",
+    ),
+    (
+        {
+            "models": {"hare": HARE, "owl": OWL, "wren": a_model(context_tokens=4_000)},
+            "stages": {"scout": {"fallbacks": ["wren"]}},
+        },
+        "W414",
+        ("stages", "scout", "fallbacks", 0),
+        "wren holds 4000 in all",
+    ),
+    (
+        {
+            "models": {
+                "hare": HARE,
+                "owl": OWL,
+                "roc": a_model(price={"input": 90, "output": 900, "checked": CHECKED}),
+            },
+            "stages": {"scout": {"fallbacks": ["roc"]}},
+            "budgets": {"run_usd": 1},
+        },
+        "W414",
+        ("stages", "scout", "fallbacks", 0),
+        "run_usd is 1",
+    ),
 ]
 
 
@@ -208,6 +309,25 @@ def test_a_planted_mistake_is_found_where_it_stands(
 
 def test_every_code_is_planted_at_least_once() -> None:
     assert {case[1] for case in PLANTED} == set(CODES)
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"review": {"reviewers": ["U0OBELIX", "U0ASTERIX", "U0GETAFIX"], "quorum": 2}},
+        {"review": {"reviewers": ["U0OBELIX", "U0ASTERIX"], "quorum": 2, "solo": True}},
+        {"channels": {"C0GAUL": {"reviewers": ["U0OBELIX", "U0GETAFIX"]}}},
+        {
+            "pipelines": {"content": ["draft", "polish"]},
+            "stages": {"polish": {"posture": "final-owner", "gate": "review"}},
+        },
+        {"budgets": {"run_usd": 0.12, "thread_usd": 0.12, "day_usd": 0.12}},
+        {"pipelines": {"content": ["scout", "critique", "final"]}, "budgets": {"run_usd": 0.12, "thread_usd": 0.25}},
+        {"models": {"hare": {**HARE, "context_tokens": 4_900}, "owl": OWL}},
+    ],
+)
+def test_what_is_just_enough_is_left_in_peace(tables: dict[str, Any]) -> None:
+    assert remarks(**tables) == []
 
 
 def test_a_price_is_fresh_for_sixty_days() -> None:

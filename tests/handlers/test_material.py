@@ -152,6 +152,11 @@ def test_what_a_person_points_at_beats_the_newest() -> None:
     assert target_of(run("scout"), FULL) is None
 
 
+def test_a_second_opinion_works_on_what_the_first_did_and_never_on_the_newest() -> None:
+    assert target_of(run("final", second_to="a-9", target_id="a-2"), FULL) is FULL[1]
+    assert target_of(run("final", second_to="a-9"), FULL) is None, "the first one had a brief alone"
+
+
 def test_a_work_without_a_brief_hands_over_none() -> None:
     assert crossing(run("critique"), thread("message"), replace(WORK, brief="")) == [("text", "message")]
 

@@ -200,10 +200,11 @@ def test_verdicts() -> None:
         messages.approved_by(TEXT, [ANN], NOW, "5d02c9aa41e7ffff", solo=True),
         messages.approved_by(TEXT, [RAE], NOW, "5d02c9aa41e7ffff", solo=False, freed_by=SAM),
         messages.sent_back(TEXT, SAM),
+        messages.sent_back(TEXT, SAM, said_why=True),
         messages.took_back(TEXT, "withdrawn", RAE, "the approval", waits=True),
         messages.took_back(TEXT, "expired", RAE, "the approval", waits=False),
         messages.took_back(TEXT, "awaiting", SAM, "the send-back", waits=True),
-        messages.lapsed([RAE, SAM], "No longer among the reviewers."),
+        messages.plain(messages.lapsed([RAE, SAM], "No longer among the reviewers.")),
     ]
     assert [words_of(one) for one in said] == snapshot(
         [
@@ -212,6 +213,7 @@ def test_verdicts() -> None:
             "Approved by @U0ANN: text 8c1f04be, 14:32 UTC. Solo mode: approved by who asked for it. Ledger 5d02c9aa41e7.",
             "@U0SAM withdrew the send-back. Approved by @U0RAE: text 8c1f04be, 14:32 UTC. Ledger 5d02c9aa41e7.",
             "Sent back by @U0SAM: text 8c1f04be. Reply here with the reason: the next final starts at once, with it as its note; `polish: …` or `revise: …` sends it to that stage instead. Or anybody may ask with `@Countersign final …`.",
+            "Sent back by @U0SAM: text 8c1f04be. What they said becomes the note of the next run.",
             "@U0RAE withdrew the approval. Waiting for a reviewer again.",
             "@U0RAE withdrew the approval.",
             "@U0SAM withdrew the send-back. Waiting for a reviewer again.",
@@ -223,8 +225,8 @@ def test_verdicts() -> None:
 def test_status_and_help() -> None:
     runs = [(replace(RUN, state=RunState.ANSWERED, model="kimi-k2"), 6.2), (replace(RUN, stage="critique"), 75.0)]
     said = [
-        messages.status(runs, ["final 1 · text 8c1f04be · awaiting"], 0.05),
-        messages.status([], [], None),
+        messages.status(runs, ["final 1 · text 8c1f04be · awaiting"], "thread so far about $0.05"),
+        messages.status([], [], ""),
         messages.help_text(""),
         messages.help_text("cs-"),
     ]
@@ -241,14 +243,20 @@ thread so far about $0.05\
 Start work in a channel: `/draft <brief>` (also scout, implement, final)
 In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
-Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this.
+A reviewer may send a final back in words: `@Countersign send back <reason>`.
+Also: second opinion, fresh, again, status, context, cancel, help.
+Any message can be criticised: its menu, Critique this.
+Not sure which stage? `/route` asks four questions. Who does what: `/stack`.
 A final text counts only after a reviewer's reaction on exactly that text.\
 """,
             """\
 Start work in a channel: `/cs-draft <brief>` (also scout, implement, final)
 In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
-Also: again, status, context, cancel, help. Any message can be criticised: its menu, Critique this.
+A reviewer may send a final back in words: `@Countersign send back <reason>`.
+Also: second opinion, fresh, again, status, context, cancel, help.
+Any message can be criticised: its menu, Critique this.
+Not sure which stage? `/cs-route` asks four questions. Who does what: `/cs-stack`.
 A final text counts only after a reviewer's reaction on exactly that text.\
 """,
         ]
@@ -266,7 +274,7 @@ def test_what_is_said_of_our_own_faults() -> None:
 
 def test_a_long_thread_shows_its_newest_runs() -> None:
     many = [(replace(RUN, stage="scout" if number < 8 else "draft"), 1.0) for number in range(20)]
-    assert words_of(messages.status(many, [], None)).count("draft") == 12
+    assert words_of(messages.status(many, [], "")).count("draft") == 12
 
 
 def test_parts_and_notes_are_labelled_and_the_last_part_carries_the_buttons() -> None:
@@ -274,19 +282,59 @@ def test_parts_and_notes_are_labelled_and_the_last_part_carries_the_buttons() ->
     only = messages.part(TEXT, blocks, number=1, of=1, buttons=True)
     assert (words_of(only), [button.label for button in only.buttons]) == (
         "",
-        ["Critique", "Revise", "Final", "What did it see?"],
+        ["Critique", "Revise", "Final", "To code", "Second opinion", "What did it see?"],
     )
     first = messages.part(TEXT, blocks, number=1, of=2, buttons=False)
     assert (words_of(first), first.buttons) == ("final 1, part 1 of 2", ())
-    assert [
-        button.label
-        for button in messages.part(replace(TEXT, stage="scout"), blocks, number=1, of=1, buttons=True).buttons
-    ] == [
-        "Critique",
-        "What did it see?",
-    ]
     assert words_of(messages.notes(TEXT, blocks, number=1, of=1)) == "owner's notes · not part of the text"
     assert {button.value for button in only.buttons} == {"a-1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels"),
+    [
+        ({"stage": "draft"}, "Critique, Revise, Final, To code, Second opinion, What did it see?"),
+        (
+            {"stage": "implement", "lane": Lane.CODE},
+            "Critique, Revise, Final, To content, Second opinion, What did it see?",
+        ),
+        (
+            {"stage": "final", "lane": Lane.CODE},
+            "Critique, Revise, Final, To content, Second opinion, What did it see?",
+        ),
+        ({"stage": "scout"}, "Critique, Second opinion, What did it see?"),
+        ({"stage": "critique"}, "Second opinion, What did it see?"),
+        ({"stage": "draft", "run_id": None}, "Critique, Revise, Final, To code"),  # it came along from another thread
+        ({"stage": "scout", "run_id": None}, "Critique"),
+        ({"stage": "critique", "run_id": None}, ""),
+    ],
+)
+def test_under_an_answer_stands_what_can_be_done_with_it(changes: dict[str, Any], labels: str) -> None:
+    body = messages.part(replace(TEXT, **changes), [], number=1, of=1, buttons=True)
+    assert ", ".join(button.label for button in body.buttons) == labels
+
+
+def test_a_second_opinion_is_called_one_wherever_its_run_is_named() -> None:
+    second = replace(RUN, second_to="a-1")
+    assert words_of(messages.queued(second)) == "draft (second opinion) · queued · starting"
+    assert messages.name_of(replace(second, revises=True)) == "revise (second opinion)"
+    noted = messages.notes(replace(TEXT, stage="draft", second_to="a-1"), [], number=1, of=1)
+    assert words_of(noted) == "beside the first · not part of the text"
+
+
+def test_a_fresh_start_says_whence_it_comes_with_and_without_an_address() -> None:
+    old = replace(WORK, id="w-0", thread_ts=f"{NOW.timestamp():.6f}")
+    linked = messages.fresh_root(WORK, RUN, old, TEXT, link="https://zoo.slack.com/archives/C0/p1")
+    *_, whence = words_of(linked).splitlines()
+    assert whence == (
+        f"fresh start, draft for @{WORK.opened_by} from [another thread](https://zoo.slack.com/archives/C0/p1) · "
+        f"came along: brief and final 1 ({TEXT.sha256[:8]}), nothing else"
+    )
+    bare = messages.fresh_root(replace(WORK, brief=""), None, old, TEXT, link=None)
+    assert words_of(bare) == (
+        f"A fresh start without a brief\nfresh start for @{WORK.opened_by} from the thread of 3 Nov 2026, 14:32 UTC · "
+        f"came along: final 1 ({TEXT.sha256[:8]}), nothing else"
+    )
 
 
 @pytest.mark.parametrize(

@@ -255,6 +255,7 @@ async def test_a_button_that_names_nothing_of_ours_starts_nothing(house: House) 
     [
         (Place(id=LAUNCH, is_archived=True), "This channel is archived"),
         (Place(id=LAUNCH, is_external=True), "shared with another organisation"),
+        (Place(id=LAUNCH, is_strange=True), "I do not know who reads along"),
         (Place(id=LAUNCH, is_member=False), "Invite me with `/invite @Countersign`"),
     ],
 )
@@ -436,3 +437,30 @@ def test_ids_and_times_are_the_callers(house: House) -> None:
     assert (made.work.id, made.run.id) == ("w000000000001", "r000000000002")
     assert made.run.asked_at == house.now()
     assert made.run.stage == StageName.DRAFT
+
+
+# afresh
+
+
+AFRESH: dict[str, Any] = {"verb": Verb.FRESH, "brief_alone": True}
+
+
+async def test_a_fresh_start_begins_a_thread_of_its_own_from_the_brief_alone(house: House) -> None:
+    first = await house.asks("draft", "Announce the open cage")
+    await house.runs_all()
+    old = await house.work(first.work_id)
+    run = await house.asks("draft", "be brief", thread_ts=old.thread_ts, person=RAE, **AFRESH)
+    work = await house.work(run.work_id)
+    assert work.id != old.id
+    assert (work.brief, work.thread_ts, run.note) == ("Announce the open cage", None, "be brief")
+    assert (work.opened_by, run.asked_by, run.note_by) == (RAE, RAE, (RAE,))
+    assert work.carried is not None
+    assert (work.carried.brief_by, ANN in work.carried.people) == (ANN, True), "the brief is still its author's"
+    await house.runs_all()
+    assert "The cage" not in house.models.asked[-1][1].user
+
+
+async def test_a_fresh_start_where_there_is_no_work_begins_with_the_words(house: House) -> None:
+    run = await house.asks("draft", "Announce the open cage", thread_ts="1790000000.000100", **AFRESH)
+    work = await house.work(run.work_id)
+    assert (work.brief, work.in_human_thread, work.opened_by, run.note) == ("Announce the open cage", False, ANN, "")

@@ -34,7 +34,7 @@ async def test_a_draft_is_its_card_and_its_parts(house: House) -> None:
     assert [one.body["facts"] for one in said[2:]] == [
         {"stage": "draft", "sha256": answer.sha256, "part": part, "parts": 2} for part in (1, 2)
     ]
-    assert [len(one.body["buttons"]) for one in said[2:]] == [0, 4]
+    assert [len(one.body["buttons"]) for one in said[2:]] == [0, 6]
     assert [words_of(one) for one in said[2:]] == ["draft 1, part 1 of 2", "draft 1, part 2 of 2"]
     assert said[1].body["facts"] == {"stage": "draft", "state": "answered"}
 
@@ -119,7 +119,7 @@ async def test_a_critique_says_its_verdict_and_its_findings(house: House) -> Non
     answer = await house.answer_of(run)
     assert (answer.about_id, answer.verdict) == (draft.id, "revise")
     parts = await house.said(first.work_id, Kind.ANSWER)
-    assert [button["label"] for button in parts[-1].body["buttons"]] == ["What did it see?"]
+    assert [button["label"] for button in parts[-1].body["buttons"]] == ["Second opinion", "What did it see?"]
 
 
 async def test_a_verdict_that_was_not_given_is_taken_for_revise_and_said_to_be(house: House) -> None:

@@ -12,10 +12,11 @@ import pytest
 from handlers.incoming import Reaction, Wish
 from handlers.judge import Judgement
 from handlers.ports import LookupFailed
+from handlers.recheck import LAPSED
 from handlers.repair import OVERTAKEN, SEEN_BEFORE
 from handlers.review import NotYet, meaning
 from handlers.stack import ReviewRules
-from handlers.verdicts import LAPSED
+from handlers.waiting import look_at_what_waits
 from storage.ledger import first_fault
 from storage.records import Answer, Kind, VerdictKind
 from tests.fakes import a_stack
@@ -231,11 +232,15 @@ async def test_a_text_that_does_not_stand_as_posted_is_not_approved(
     else:
         house.slack.tampers(LAUNCH, part.ts, **changes)
     await house.reacts(RAE, text, to=Kind.REVIEW)
-    assert await house.state(text) == "awaiting"
+    assert await house.state(text) == "superseded"
     [told] = await house.told(RAE, text.work_id)
     assert says in told
-    assert "final` makes a new version" in told
-    await house.reacts(SAM, text, CROSS)  # sending it back needs no comparison
+    assert "It is posted again as final 2" in told
+
+
+async def test_sending_a_text_back_needs_no_comparison(house: House, text: Answer) -> None:
+    house.slack.tampers(LAUNCH, str((await house.message_of(text)).ts), edited=True)
+    await house.reacts(SAM, text, CROSS)
     assert await house.state(text) == "changes_requested"
 
 
@@ -262,7 +267,8 @@ async def test_every_part_is_compared(house: House) -> None:
     assert parts[1].ts is not None
     house.slack.tampers(LAUNCH, parts[1].ts, edited=True)
     await house.delivers(house.reaction(RAE, CHECK, parts[0]))
-    assert await house.state(text) == "awaiting"
+    assert await house.state(text) == "superseded"
+    assert await house.verdicts(text) == []
 
 
 async def test_a_part_still_on_its_way_is_not_yet(house: House) -> None:
@@ -794,3 +800,39 @@ async def test_an_approval_by_a_click_lapses_like_any_other(house: House) -> Non
         (SAM, "approve", "button"),
         (RAE, "withdraw", "lapsed"),
     ]
+
+
+# said in time, told late
+
+
+@pytest.mark.parametrize(("emoji", "becomes"), [(CHECK, "approved"), (CROSS, "changes_requested")])
+async def test_a_word_said_in_time_counts_however_late_it_is_told(
+    house: House, text: Answer, emoji: str, becomes: str
+) -> None:
+    """Slack told us nothing of Rae for a week: what she did waits, and was promised that nothing is lost."""
+    in_time = house.reaction(RAE, emoji, await house.message_of(text))
+    house.slack.silent_about = {RAE}
+    with pytest.raises(LookupFailed):
+        await house.delivers(in_time)
+    house.now.goes_on(days=8)
+    await look_at_what_waits(storage=house.storage, stack=house.stack, now=house.now)
+    assert await house.verdicts_said(text.work_id) == [], "while somebody's word waits, nobody is told that none came"
+    house.slack.silent_about = set()
+    await house.delivers(in_time)
+    assert await house.state(text) == becomes
+    house.now.goes_on(days=8)
+    await look_at_what_waits(storage=house.storage, stack=house.stack, now=house.now)
+    assert await house.state(text) == becomes
+
+
+async def test_an_approval_keeps_by_which_group_and_rules_it_counted_and_who_made_the_text(
+    house: House, text: Answer
+) -> None:
+    house.rules(reviewers=("S0DESK", "S0ZOO", SAM))
+    house.slack.groups = {"S0DESK": frozenset({RAE}), "S0ZOO": frozenset({TAO})}
+    await house.reacts(RAE, text)
+    [verdict] = await house.verdicts(text)
+    assert (verdict.evidence["groups"], verdict.evidence["rules"]) == (["S0DESK"], house.stack.digest)
+    run = await house.run_of(text)
+    assert verdict.evidence["made_by"] == {"model": run.model, "served": run.served_id, "stack": run.route["stack"]}  # type: ignore[index]
+    assert verdict.evidence["made_by"]["stack"] != verdict.evidence["rules"], "the rules changed since"

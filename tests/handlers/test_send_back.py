@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from handlers.errors import Refusal
-from storage.records import Answer
+from handlers.incoming import Reason, Wish
+from handlers.ports import LookupFailed
+from handlers.send_back import somebody_said_why
+from storage.records import Answer, Kind
 from tests.fakes import a_model, a_stack
 from tests.handlers.house import ANN, RAE, SAM, STAN, House
 
@@ -146,3 +151,107 @@ async def test_a_chain_of_send_backs_keeps_the_first_requester_an_author(house: 
         assert (review := await saved.reviews.get(text.id)) is not None
     assert review.authors == (STAN,)
     assert review.asked_by == STAN
+
+
+# in words, at once
+
+
+@pytest.fixture
+async def text(house: House) -> Answer:
+    return await house.final(by=STAN)
+
+
+async def hears_and_goes_on(house: House, person: str, words: str, text: Answer) -> None:
+    """A mention that sends back, and whatever it leaves in the inbox."""
+    await house.hears(house.words(person, words, await house.work(text.work_id)))
+    async with house.storage.reading() as saved:
+        letters = [one for one in await saved.inbox.heads(house.now()) if one.kind == "reason"]
+    for letter in letters:
+        reason = Reason.from_json(letter.body)
+        tools = {"storage": house.storage, "slack": house.slack, "stack": house.stack}
+        await somebody_said_why(reason, **tools, now=house.now, new_id=house.new_id)  # type: ignore[arg-type]
+    await house.runs_all()
+
+
+async def test_a_reviewer_sends_back_and_says_why_in_one_go(house: House, text: Answer) -> None:
+    await hears_and_goes_on(house, SAM, "Name the date.", text)
+    (verdict,) = await house.verdicts(text)
+    assert (verdict.person, verdict.kind, verdict.via, verdict.emoji) == (SAM, "send_back", "reply", None)
+    first, *_ = await house.verdicts_said(text.work_id)
+    told = f"Sent back by @{SAM}: text {text.sha256[:8]}. What they said becomes the note of the next run."
+    assert first == ("changes_requested", told)
+    *_, run = await house.runs()
+    assert (run.stage, run.note, run.note_by, run.entrance, run.target_id) == (
+        "final",
+        "Name the date.",
+        (),
+        "send_back",
+        text.id,
+    )
+    newer = await house.answer_of(run)
+    await house.reacts(SAM, newer)
+    assert await house.state(newer) == "approved", "a reviewer's reason is not authorship"
+
+
+async def test_in_words_too_the_reason_may_go_to_another_stage(house: House, text: Answer) -> None:
+    await hears_and_goes_on(house, SAM, "polish: shorter", text)
+    *_, run = await house.runs()
+    assert (run.stage, run.note) == ("polish", "shorter")
+
+
+async def test_without_a_reason_it_is_asked_for(house: House, text: Answer) -> None:
+    await hears_and_goes_on(house, SAM, "", text)
+    ((state, told),) = await house.verdicts_said(text.work_id)
+    assert state == "changes_requested"
+    assert "Reply here with the reason" in told
+    await house.says_why(SAM, text, "Name the date.")
+    await house.runs_all()
+    assert (await house.runs())[-1].note == "Name the date."
+
+
+async def test_who_says_why_when_somebody_else_was_asked_is_heard(house: House, sent_back: Answer) -> None:
+    await hears_and_goes_on(house, RAE, "Name the place.", sent_back)
+    assert (await house.runs())[-1].note == "Name the place."
+
+
+async def test_whose_word_does_not_count_hears_why_and_nothing_starts(house: House, text: Answer) -> None:
+    for who in (ANN, STAN):
+        await hears_and_goes_on(house, who, "No!", text)
+    assert await house.state(text) == "awaiting"
+    assert len(await house.runs()) == 1
+    assert (await house.told(ANN, text.work_id))[0].startswith("Only a reviewer's word counts here.")
+    assert (await house.told(STAN, text.work_id))[0].startswith("You asked for this text or had a hand in it")
+
+
+async def test_what_was_sent_back_in_words_is_taken_back_by_the_button(house: House, text: Answer) -> None:
+    await hears_and_goes_on(house, SAM, "", text)
+    card = await house.message_of(text, Kind.REVIEW)
+    assert [button["label"] for button in card.body["buttons"]] == ["Take back"]
+    await house.clicks(SAM, text, Wish.TAKE_BACK)
+    assert await house.state(text) == "awaiting"
+
+
+async def test_it_is_about_the_newest_text_unless_another_is_pointed_at(house: House, text: Answer) -> None:
+    newer = await house.another_final(text, by=STAN)
+    work = await house.work(text.work_id)
+    await house.hears(house.words(SAM, "", work))
+    assert (await house.state(newer), await house.verdicts(text)) == ("changes_requested", [])
+    card = await house.message_of(text, Kind.REVIEW)
+    await house.hears(replace(house.words(RAE, "", work), target_ts=card.ts))
+    assert (await house.told(RAE, text.work_id))[0].startswith("There is a newer final in this thread")
+
+
+async def test_where_nothing_waits_there_is_nothing_to_send_back(house: House) -> None:
+    drafted = await house.asks("draft", "Announce the open cage")
+    await house.runs_all()
+    work = await house.work(drafted.work_id)
+    for request in (house.words(SAM, "No!", work), house.words(SAM, "No!", replace(work, thread_ts="17.999"))):
+        with pytest.raises(Refusal, match="No text here waits for a reviewer"):
+            await house.hears(request)
+
+
+async def test_while_slack_does_not_say_who_they_are_their_words_wait(house: House, text: Answer) -> None:
+    house.slack.silent_about = {SAM}
+    with pytest.raises(LookupFailed):
+        await house.hears(house.words(SAM, "Name the date.", await house.work(text.work_id)))
+    assert await house.state(text) == "awaiting"

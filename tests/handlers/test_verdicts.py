@@ -104,16 +104,16 @@ TOLD: list[tuple[Scene, str, str]] = [
         a_reviewer_of_an_edited_text,
         "differs",
         (
-            "Text {text} does not stand in the thread as it was posted, so it cannot be approved. "
-            "`@Countersign final` makes a new version to approve."
+            "Text {text} does not stand in the thread as it was posted, so your approval does not count. "
+            "It is posted again as final 2: read and approve that."
         ),
     ),
     (
         a_reviewer_of_a_deleted_text,
         "differs",
         (
-            "A part of text {text} is no longer in the thread, so it cannot be approved. "
-            "`@Countersign final` makes a new version to approve."
+            "A part of text {text} is no longer in the thread, so your approval does not count. "
+            "It is posted again as final 2: read and approve that."
         ),
     ),
 ]
@@ -126,7 +126,8 @@ async def test_whose_reaction_does_not_count_reads_why_once_and_alone(
     who = await scene(house, text)
     for _ in range(3):
         await house.reacts(who, text)
-    [told] = [one for one in await house.said(text.work_id, Kind.NOTICE) if one.person]
+    told, *later = [one for one in await house.said(text.work_id, Kind.NOTICE) if one.person]
+    assert [one.slot.rpartition("/")[2] for one in later] == (["superseded"] if reason == "differs" else [])
     assert (told.person, words_of(told)) == (who, says.format(text=text.sha256[:8]))
     assert told.slot == f"{text.work_id}/{text.run_id}/told/{who}/{reason}"
     assert told.body["fallback"] == "About your reaction"
@@ -221,7 +222,13 @@ async def test_the_entry_of_a_verdict_tells_what_was_seen(house: House, text: An
         "quorum": 1,
         "named": True,
         "in_group": False,
+        "groups": [],
+        "guest": False,
+        "external": False,
+        "looked_up_at": given.at.isoformat(),
         "solo": False,
+        "rules": house.stack.digest,
+        "made_by": {"model": "careful", "served": "careful-1", "stack": house.stack.digest},
         "parts": [{"ts": place, "sha256": part.digest}],
     }
     assert taken.evidence == {"message": place, "event": taken.request_key}

@@ -7,12 +7,13 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.words import Body, Button, Line, Text, Who, bold, code, line, people, storable
+from handlers.words import Body, Button, Line, Link, Text, Who, bold, code, line, people, storable
 
 ANY_TEXT = st.text(max_size=40)
 SPANS = st.one_of(
     st.builds(Text, text=ANY_TEXT, style=st.sampled_from(["plain", "bold", "code", "quiet"])),
     st.builds(Who, person=ANY_TEXT),
+    st.builds(Link, url=ANY_TEXT, label=ANY_TEXT),
 )
 BODIES = st.builds(
     Body,

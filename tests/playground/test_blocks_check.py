@@ -137,11 +137,41 @@ def modal(**fields: Any) -> dict[str, Any]:
 
 
 ASK = {"type": "input", "label": {"type": "plain_text", "text": "Why?"}, "element": {"type": "plain_text_input"}}
+SEND = {"type": "plain_text", "text": "Send"}
+
+
+def option(**fields: Any) -> dict[str, Any]:
+    return {"text": {"type": "plain_text", "text": "Palombia"}, "value": "pal", **fields}
+
+
+def asks(kind: str, *options: Any, **fields: Any) -> dict[str, Any]:
+    """A form with one element to fill in."""
+    element = {"type": kind, "action_id": "a", **({"options": list(options)} if options else {}), **fields}
+    return modal(blocks=[{**ASK, "element": element}], submit=SEND)
+
+
+LABEL, IN_MRKDWN = {"type": "plain_text", "text": "p" * 75}, {"type": "mrkdwn", "text": "*Palombia*"}
+AT = "/view/blocks/0/element"
 
 
 @pytest.mark.parametrize(
     ("view", "pointer"),
     [
+        (asks("static_select", option(text=LABEL | {"text": "p" * 76})), f"{AT}/options/0/text/text"),
+        (asks("static_select", option(value="v" * 151)), f"{AT}/options/0/value"),
+        (asks("static_select", option(text=IN_MRKDWN)), f"{AT}/options/0/text/type"),
+        (asks("static_select", *[option()] * 101), f"{AT}/options"),
+        (asks("static_select", option(), initial_option=option(value="zam")), f"{AT}/initial_option"),
+        (asks("static_select", option(), placeholder=LABEL | {"text": "p" * 151}), f"{AT}/placeholder/text"),
+        (asks("radio_buttons", *[option()] * 11), f"{AT}/options"),
+        (asks("radio_buttons", option(description=LABEL | {"text": "d" * 76})), f"{AT}/options/0/description/text"),
+        (asks("radio_buttons", option(), initial_option=option(value="zam")), f"{AT}/initial_option"),
+        (asks("checkboxes", option(), initial_options=[option(), option(value="z")]), f"{AT}/initial_options/1"),
+        (asks("radio_buttons"), AT),
+        (asks("plain_text_input", initial_value="hop", max_length=2), f"{AT}/initial_value"),
+        (asks("plain_text_input", initial_value="h" * 3001), f"{AT}/initial_value"),
+        (asks("plain_text_input", max_length=3001), f"{AT}/max_length"),
+        (modal(submit=SEND | {"text": "s" * 25}), "/view/submit/text"),
         (modal(title={"type": "plain_text", "text": "t" * 25}), "/view/title/text"),
         (modal(blocks=[ASK]), "/view/submit"),
         (modal(private_metadata="p" * 3001), "/view/private_metadata"),
@@ -160,5 +190,9 @@ def test_views_slack_refuses(view: dict[str, Any], pointer: str) -> None:
 def test_views_slack_takes() -> None:
     check_view(modal(blocks=[ASK] * 100, submit={"type": "plain_text", "text": "s" * 24}))
     check_view({"type": "home", "blocks": [section("x")]})
+    at_their_limits = option(text=LABEL, value="v" * 150)
+    check_view(asks("static_select", *[at_their_limits] * 100, initial_option=at_their_limits))
+    check_view(asks("radio_buttons", *[option(text=IN_MRKDWN, description=IN_MRKDWN)] * 10))
+    check_view(asks("plain_text_input", initial_value="h" * 3000, max_length=3000))
     with pytest.raises(SlackError, match="view_too_large"):
         check_view(modal(blocks=[section("x" * 3000)] * 90))

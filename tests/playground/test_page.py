@@ -186,6 +186,53 @@ async def test_a_modal_opens_refuses_and_closes_before_its_person(
     assert taken == ["the second line"]
 
 
+async def test_a_form_of_choices_is_answered_in_the_same_modal_and_sent_off_again(
+    slack: Playground, client: AsyncWebClient, browser: ClientSession, do: Do
+) -> None:
+    app, taken = bolt(slack, client), []
+    options = [{"text": {"type": "plain_text", "text": text}, "value": text} for text in ("Hop", "Swim")]
+
+    def form(name: str, kind: str, **more: Any) -> dict[str, Any]:
+        element = {"type": kind, "action_id": "how", **more}
+        label = {"type": "plain_text", "text": "How?"}
+        blocks = [{"type": "input", "block_id": "how", "label": label, "element": element}]
+        plain = {"title": label, "submit": {"type": "plain_text", "text": "Send"}}
+        return {"type": "modal", "callback_id": name, "blocks": blocks, **plain}
+
+    @app.command("/route")
+    async def route(ack: Any, body: Any, client: AsyncWebClient) -> None:
+        await ack()
+        view = form("first", "static_select", options=options)
+        await client.views_open(trigger_id=body["trigger_id"], view=view)
+
+    @app.view("first")
+    async def first(ack: Any, view: Any) -> None:
+        taken.append(view["state"]["values"]["how"]["how"]["selected_option"]["value"])
+        await ack(response_action="update", view=form("second", "radio_buttons", options=options))
+
+    @app.view("second")
+    async def second(ack: Any, view: Any) -> None:
+        taken.append(view["state"]["values"]["how"]["how"]["selected_option"]["value"])
+        await ack()
+
+    async with by_socket(app, slack), listening(slack, browser, "U0ANN") as heard:
+        await do("say", channel="C0LAUNCH", text="/route over the river")
+        opened = await slack.until(lambda: next(change for change in heard if change["type"] == "view"))
+        view_id = opened["view"]["id"]
+        nothing = {"how": {"how": {"type": "static_select", "selected_option": None}}}
+        assert (await do("submit", view_id=view_id, values=nothing))["errors"] == {
+            "how": "Please complete this required field."
+        }
+        hop = {"how": {"how": {"type": "static_select", "selected_option": options[0]}}}
+        assert await do("submit", view_id=view_id, values=hop) == {"ok": True}
+        updated = await slack.until(lambda: [change["view"] for change in heard if change["type"] == "view"][1])
+        assert (updated["id"], updated["callback_id"]) == (view_id, "second")
+        swim = {"how": {"how": {"type": "radio_buttons", "selected_option": options[1]}}}
+        assert await do("submit", view_id=view_id, values=swim) == {"ok": True}
+        await slack.until(lambda: heard[-1] == {"type": "view_closed", "view_id": view_id, "as": "U0ANN"})
+    assert taken == ["Hop", "Swim"]
+
+
 async def test_buttons_are_pressed_by_their_ids(slack: Playground, client: AsyncWebClient, say: Say, do: Do) -> None:
     app, pressed = bolt(slack, client), []
     button = {"type": "button", "action_id": "final:3", "value": "3", "text": {"type": "plain_text", "text": "Final"}}

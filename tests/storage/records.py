@@ -21,6 +21,7 @@ from storage.records import (
     RunState,
     Verdict,
     VerdictKind,
+    Walk,
     Work,
 )
 
@@ -137,6 +138,20 @@ def entry(what: str = "approve", team: str = "T0ZOO", **more: Any) -> Entry:
     return Entry(**(said | more))
 
 
+def walk(name: str = "k-hop", of: str = "w-palombia", **more: Any) -> Walk:
+    said: dict[str, Any] = {
+        "id": name,
+        "work_id": of,
+        "request_key": f"mention/{name}",
+        "name": "content",
+        "stages": ("scout", "draft"),
+        "asked_by": "U0SPIROU",
+        "begun_at": NOON,
+        "run_id": "r-hop",
+    }
+    return Walk(**(said | more))
+
+
 async def keep(database: Database, *records: Any, then: Exception | None = None) -> list[bool]:
     """Remember these in one transaction, each in its store; or try to, and fail at the end."""
     async with database.transaction() as saved:
@@ -144,6 +159,7 @@ async def keep(database: Database, *records: Any, then: Exception | None = None)
             Letter: saved.inbox.put,
             Work: saved.works.open,
             Run: saved.runs.add,
+            Walk: saved.walks.begin,
             Answer: saved.answers.add,
             Message: saved.outbox.plan,
             Review: saved.reviews.open,

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from sqlalchemy import text
 
+from storage.canonical import canonical
 from storage.chain import hash_of_row
 from storage.database import Database
-from storage.ledger import canonical, first_fault, hash_of
+from storage.ledger import first_fault, hash_of
 from storage.records import Chained
 from storage.rows import values
 from storage.tables import ledger

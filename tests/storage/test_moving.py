@@ -28,7 +28,7 @@ from handlers.errors import Refusal
 from storage import moving
 from storage.database import Database
 from storage.moving import CannotMove, copy
-from storage.records import RunState
+from storage.records import Carried, RunState
 from storage.schema import migrate
 from storage.tables import metadata
 from tests.postgres import Server
@@ -58,7 +58,7 @@ async def source(path: Path) -> AsyncIterator[Database]:
             opened,
             *(letter(f"command/{number}", body=ODD if number % 2 else {}) for number in range(30)),
             work(brief="Œuvre ☂ 'quoted' \\ \t\n end"),
-            work("Z", thread_ts="1.1"),
+            work("Z", thread_ts="1.1", fresh_from="w-palombia", carried=Carried(brief_by="U1", people=("U1", "U2"))),
             work("a", thread_ts="1.2"),
             run(started_at=at(1), note_by=("U1", "U2"), route=ODD, cost_usd=0.1 + 0.2, state=RunState.RUNNING),
             run("r-done", state=RunState.ANSWERED, input_tokens=2**40),

@@ -57,7 +57,7 @@ async def test_the_buttons_under_an_answer_work_on_that_answer(tmp_path: Path) -
     async with team(tmp_path) as us:
         root = await us.starts("draft", BRIEF)
         first = us.last(root, "answer")
-        assert first.buttons == ["Critique", "Revise", "Final", "What did it see?"]
+        assert first.buttons == ["Critique", "Revise", "Final", "To code", "Second opinion", "What did it see?"]
         await us.asks(root, "draft shorter")
         for button in ("critique", "revise", "final", "context"):
             await us.clicks(button, first)

@@ -252,7 +252,9 @@ def tampered(blocks: Any) -> Any:
 
 
 @pytest.mark.parametrize("what", ["edited", "changed without a trace", "deleted"])
-async def test_a_text_that_does_not_stand_as_it_was_posted_is_not_approved(tmp_path: Path, what: str) -> None:
+async def test_a_text_that_does_not_stand_as_it_was_posted_is_not_approved_and_posted_again(
+    tmp_path: Path, what: str
+) -> None:
     async with team(tmp_path) as us:
         root, text = await final(us)
         assert text.says("Spip")
@@ -261,15 +263,46 @@ async def test_a_text_that_does_not_stand_as_it_was_posted_is_not_approved(tmp_p
                 us.slack.workspace.edit(text, by="U0ANN")
             case "deleted":
                 await us.person("ann").deletes(text)
+                await us.quiet()
+                assert us.last(root, "notice").says("Somebody deleted a part of text")
             case _:
                 changed = Message({**text, "blocks": tampered(text.blocks)})
                 us.slack.workspace._messages[text.channel][text.ts] = changed
-        await us.reacts(CHECK, us.last(root, "review"))
-        assert "final` makes a new version to approve" in await us.told("rae", "cannot be approved")
-        assert verdicts(us, root) == []
-        await us.asks(root, "final")
-        await us.reacts(CHECK, us.last(root, "review"))
-        assert verdicts(us, root)[-1] == "approved"
+        first_card = us.last(root, "review")
+        await us.reacts(CHECK, first_card)
+        assert "It is posted again as final 2: read and approve that." in await us.told("rae", "does not count")
+        assert verdicts(us, root) == ["superseded"]
+        assert us.slack.now(first_card).state == "superseded"
+        again = us.last(root, "answer")
+        assert again.ts != text.ts
+        assert again.visible == text.visible
+        assert again.payload["sha256"] == text.payload["sha256"]
+        await us.reacts(CHECK, again)
+        assert verdicts(us, root) == ["superseded", "approved"]
+        await us.clicks("download", us.last(root, "verdict"))
+        assert (await ledger(us))[-3:] == [
+            "countersign review_opened",
+            "countersign posted_again",
+            "U0RAE approve",
+        ]
+
+
+async def test_a_card_or_a_text_that_an_admin_deletes_is_missed_and_said_once(tmp_path: Path) -> None:
+    async with team(tmp_path) as us:
+        root, text = await final(us)
+        before = len(us.in_thread(root, "notice"))
+        await us.person("ann").deletes(us.last(root, "review"))
+        await us.quiet()
+        assert us.last(root, "notice").says("The review card of text")
+        await us.reacts(CHECK, text)
+        assert verdicts(us, root) == ["approved"]
+        await us.person("ann").deletes(text)
+        await us.quiet()
+        assert us.last(root, "notice").says("It stays approved: it is kept as it was")
+        assert len(us.in_thread(root, "notice")) == before + 2
+        await us.person("ann").deletes(us.last(root, "card"))
+        await us.quiet()
+        assert len(us.in_thread(root, "notice")) == before + 2, "a card is not what anybody approves"
 
 
 async def test_while_slack_does_not_say_who_somebody_is_their_reaction_waits(tmp_path: Path) -> None:

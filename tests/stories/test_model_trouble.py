@@ -106,6 +106,69 @@ async def test_a_fallback_that_answers_is_said_aloud(tmp_path: Path) -> None:
         assert us.last(root, "notice").says("answered · careful")
 
 
+WALK = """
+[models.crane]
+wire = "openai"
+id = "crane-1"
+base_url = "http://127.0.0.1:9/v1"
+trust = 4
+jurisdiction = "cn"
+
+[models.mole]
+wire = "openai"
+id = "mole-1"
+base_url = "http://127.0.0.1:9/v1"
+trust = 1
+jurisdiction = "us"
+
+[models.hare]
+wire = "openai"
+id = "hare-1"
+base_url = "http://127.0.0.1:9/v1"
+trust = 3
+jurisdiction = "us"
+
+[channels.default]
+jurisdictions = ["us", "eu"]
+
+[stages.draft]
+model = "hare"
+fallbacks = ["crane", "mole", "careful"]
+min_trust = 2
+"""
+
+
+async def test_one_is_down_one_forbidden_here_one_below_the_floor_and_the_thread_hears_all_of_it(
+    tmp_path: Path,
+) -> None:
+    async with team(tmp_path, more=WALK) as us:
+        root = await us.starts("draft", "Write of Champignac")
+        assert us.states(root) == [("draft", "failed")]
+        told = us.card(root)
+        assert "hare could not be reached (connection refused), tried 3 times" in told, told
+        assert "crane is operated in cn and this channel allows us and eu" in told
+        assert "mole has trust 1, below the stage's floor of 2" in told
+        assert "careful names no jurisdiction and this channel allows us and eu" in told
+        assert "Nothing was lost: @Countersign again, or pick another model in the stack." in told.replace("`", "")
+        assert us.models.requests == []
+
+
+async def test_an_endpoint_that_fails_twice_rests_and_the_next_run_is_answered_by_another(tmp_path: Path) -> None:
+    async with team(tmp_path, answers=lambda _: Reply(status=503)) as us:
+        root = await us.starts("draft", "Write of Champignac")
+        await us.asks(root, "again")
+        asked = len(us.models.requests)
+        stack = us.folder / "stack.toml"
+        before = us.bot.live.stack
+        stack.write_text(stack.read_text() + FALLBACK)
+        await us.slack.until(lambda: us.bot.live.stack is not before)
+        us.models.answers = lambda _: "The careful one wrote this."
+        await us.asks(root, "again")
+        assert [one.model for one in us.models.requests[asked:]] == ["careful-1"]
+        assert "careful for quick" in us.card(root)
+        assert "it answered HTTP 503, 2 times in a row" in us.card(root)
+
+
 async def test_when_all_fail_each_is_named(tmp_path: Path) -> None:
     async with team(tmp_path, answers=lambda _: Reply(status=401), more=FALLBACK) as us:
         root = await us.starts("draft", "Write of Champignac")

@@ -5,6 +5,7 @@ import { author, messageItem, timeOf } from "./message.js";
 import { openThread } from "./actions.js";
 import { isReply, isTombstone, payload, statusOf, store } from "./store.js";
 import { toolbar } from "./toolbar.js";
+import { reviewStates } from "./work.js";
 
 const AT_END = 60; // pixels from the end that still count as being there
 const TOGETHER = 300; // seconds within which messages of one author share a head
@@ -77,6 +78,7 @@ export class Feed {
   #rows(messages) {
     const inThread = Boolean(this.conversation.thread);
     const rows = [];
+    const states = inThread ? reviewStates(messages) : new Map();
     let before = null;
     for (const message of messages) {
       const day = timeOf(message.ts).toDateString();
@@ -84,10 +86,12 @@ export class Feed {
         `day ${day}`, dayWords(message.ts),
       ));
       const follows = Boolean(before) && together(before, message, rows.at(-1));
+      const { kind, run } = payload(message);
+      const review = kind === "answer" ? states.get(run) : undefined;
       const status = inThread ? "" : statusOf(message.channel, message.ts);
       rows.push({
-        key: message.ts, print: JSON.stringify([message, follows, status, store.me, store.version]),
-        make: () => messageItem(message, { follows, inThread }), message,
+        key: message.ts, print: JSON.stringify([message, follows, status, store.me, store.version, review]),
+        make: () => messageItem(message, { follows, inThread, review }), message,
       });
       if (inThread && message.ts === this.conversation.thread && messages.length > 1) {
         const count = messages.filter((one) => isReply(one) && !one.is_ephemeral).length;

@@ -12,8 +12,9 @@ import { spokenText } from "./words.js";
 export const timeOf = (ts) => new Date(Number(ts) * 1000);
 export const clock = (ts) => timeOf(ts).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
 
-/** The list item of a message; `follows` means that it stands under another one of its author. */
-export function messageItem(message, { follows, inThread }) {
+/** The list item of a message; `follows` means that it stands under another one of its author.
+ *  `review`: how the text that it is a part of stands, where it waits for reviewers. Nothing of the message changes. */
+export function messageItem(message, { follows, inThread, review }) {
   const { kind, state, stage } = payload(message);
   const quiet = isTombstone(message);
   const parts = quiet ? h("p", { class: "tombstone" }, "This message was deleted.") : content(message, kind);
@@ -21,7 +22,7 @@ export function messageItem(message, { follows, inThread }) {
     class: "message", tabindex: -1, "aria-label": spokenLine(message),
     data: {
       ts: message.ts, kind, state, stage, follows: follows || undefined, ephemeral: message.is_ephemeral || undefined,
-      bot: isBots(message) || undefined,
+      bot: isBots(message) || undefined, review,
     },
   },
   h("div", { class: "gutter" }, follows ? moment(message, "late") : face(author(message))),
@@ -29,6 +30,7 @@ export function messageItem(message, { follows, inThread }) {
     message.is_ephemeral ? h("p", { class: "private-note" }, icon("eye"), "Only you can see this") : null,
     follows ? null : head(message),
     parts,
+    review === "approved" && !quiet ? h("p", { class: "approved-mark" }, "Approved text") : null,
     files(message),
     reactions(message),
     inThread || quiet && !message.reply_count ? null : summary(message)),

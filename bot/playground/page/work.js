@@ -9,11 +9,20 @@ export function stagesOf(messages) {
   for (const message of messages) {
     const { kind, run, stage, state } = payload(message);
     if (kind === "card" && stage) runs.set(run ?? message.ts, { stage, state });
-    else if ((kind === "review" || kind === "verdict") && state && run && runs.has(run)) runs.set(
-      run, { ...runs.get(run), state },
-    );
+    else if (kind === "review" && stage && run) runs.set(run, { stage, state }); // a text posted again has no card
+    else if (kind === "verdict" && state && run && runs.has(run)) runs.set(run, { ...runs.get(run), state });
   }
   return [...runs.values()];
+}
+
+/** The state of each review in a thread, by its run: what its card says, for that is edited to match. */
+export function reviewStates(messages) {
+  const states = new Map();
+  for (const message of messages) {
+    const { kind, run, state } = payload(message);
+    if (kind === "review" && run) states.set(run, state);
+  }
+  return states;
 }
 
 const WORDS = { changes_requested: "sent back", awaiting: "awaiting review" };

@@ -13,6 +13,7 @@ from bot.playground.scripted_reply import WireName
 from handlers.errors import ModelFailed
 from handlers.ports import Assignment, ModelAnswer, Prompt
 from handlers.stack import Model
+from tests.fakes import at_no_cost
 
 CANARY = "sk-marsupilami-4711-houba+houba/=="
 PROMPT = Prompt(system="Stage: draft\nWrite.", user="A note about marsupials", max_output_tokens=300, temperature=0.4)
@@ -46,7 +47,7 @@ class Asking:
     async def outcome(self, assignment: Assignment) -> ModelAnswer | ModelFailed:
         self.endpoint.requests.clear()
         try:
-            return await self.models.ask(assignment, PROMPT)
+            return await self.models.ask(assignment, PROMPT, before=at_no_cost)
         except ModelFailed as failed:
             return failed
 

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from bot.models.assigned import AssignedModels
 from bot.models.waiting import asked_wait, pause
-from bot.playground.scripted import Fault, Recorded, Reply
+from bot.playground.scripted import Fault, Recorded, Reply, ScriptedModels
 from handlers.errors import ModelFailed
-from handlers.ports import Assignment, ModelAnswer
+from handlers.ports import Assignment, ModelAnswer, Settle, Unanswered
 from handlers.stack import Model
 from tests.bot.models.conftest import PROMPT, Asking
-from tests.fakes import until
+from tests.fakes import at_no_cost, until
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -223,7 +223,7 @@ async def test_a_key_that_is_missing_or_unusable_is_named_by_its_variable(value:
     model = Model(wire="openai", id="houba-1", base_url="http://127.0.0.1:9/v1", key_env="MARSU_KEY")
 
     with pytest.raises(ModelFailed, match="MARSU_KEY") as failed:
-        await models.ask(Assignment(key="fast", model=model, timeout_seconds=5), PROMPT)
+        await models.ask(Assignment(key="fast", model=model, timeout_seconds=5), PROMPT, before=at_no_cost)
 
     assert failed.value.code == "no_key"
     assert "canary" not in failed.value.sentence
@@ -303,7 +303,7 @@ async def test_a_connection_that_fails_is_told_in_plain_words(fault: Exception, 
     model = Model(wire="anthropic", id="houba-1", base_url="https://houba.invalid")
 
     with pytest.raises(ModelFailed) as failed:
-        await models.ask(Assignment(key="fast", model=model, timeout_seconds=60), PROMPT)
+        await models.ask(Assignment(key="fast", model=model, timeout_seconds=60), PROMPT, before=at_no_cost)
 
     await models.aclose()
     assert (failed.value.code, failed.value.sentence) == (code, sentence)
@@ -314,7 +314,7 @@ async def test_each_attempt_is_counted_by_stage_model_and_what_came_of_it(asking
     asking.endpoint.answers = one_by_one(
         Reply(status=503), Reply(text="half", fault=Fault.CUT_BEFORE_FINISH), Reply(text="whole")
     )
-    await asking.models.ask(replace(asking.assignment(), stage="critique"), PROMPT)
+    await asking.models.ask(replace(asking.assignment(), stage="critique"), PROMPT, before=at_no_cost)
     of = {"stage": "critique", "model": "fast"}
 
     def counted(name: str, **labels: str) -> float | None:
@@ -328,7 +328,9 @@ async def test_each_attempt_is_counted_by_stage_model_and_what_came_of_it(asking
 
 async def test_an_attempt_that_is_called_off_is_counted_as_such(asking: Asking) -> None:
     asking.endpoint.answers = lambda _: Reply(fault=Fault.HANG_BEFORE_BYTES)
-    call = asyncio.create_task(asking.models.ask(replace(asking.assignment(), stage="draft"), PROMPT))
+    call = asyncio.create_task(
+        asking.models.ask(replace(asking.assignment(), stage="draft"), PROMPT, before=at_no_cost)
+    )
     await until(lambda: bool(asking.endpoint.requests))
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -336,3 +338,111 @@ async def test_an_attempt_that_is_called_off_is_counted_as_such(asking: Asking) 
     labels = {"stage": "draft", "model": "fast", "outcome": "cancelled"}
     registry = asking.models._metrics.registry
     assert registry.get_sample_value("countersign_model_attempts_total", labels) == 1
+
+
+class Purse:
+    """A Before that remembers when it was awaited and what it was told, and has room for so many attempts."""
+
+    def __init__(self, endpoint: ScriptedModels, room: int = 99) -> None:
+        self.endpoint, self.room = endpoint, room
+        self.asked_before: list[int] = []
+        self.told: list[str] = []
+
+    async def __call__(self) -> Settle:
+        self.asked_before.append(len(self.endpoint.requests))
+        if len(self.asked_before) > self.room:
+            raise ModelFailed("There is no money left.", code="budget")
+
+        async def settle(came: ModelAnswer | Unanswered) -> None:
+            self.told.append(came.text if isinstance(came, ModelAnswer) else came.value)
+
+        return settle
+
+
+async def with_purse(asking: Asking, purse: Purse, assignment: Assignment | None = None) -> ModelAnswer | ModelFailed:
+    try:
+        return await asking.models.ask(assignment or asking.assignment(), PROMPT, before=purse)
+    except ModelFailed as failed:
+        return failed
+
+
+async def test_each_attempt_is_announced_before_it_is_made_and_settled_after(asking: Asking) -> None:
+    asking.endpoint.answers = one_by_one(
+        Reply(status=400, error="temperature"),
+        Reply(status=429),
+        Reply(text="half", fault=Fault.CUT_BEFORE_FINISH),
+        Reply(text="whole"),
+    )
+    purse = Purse(asking.endpoint)
+
+    await with_purse(asking, purse)
+
+    assert purse.asked_before == [0, 1, 2, 3]
+    assert purse.told == ["free", "free", "maybe_billed", "whole"]
+
+
+async def test_what_is_kept_off_is_not_asked_and_says_what_came_before(asking: Asking) -> None:
+    asking.endpoint.answers = lambda _: Reply(status=429)
+    purse = Purse(asking.endpoint, room=2)
+
+    outcome = await with_purse(asking, purse)
+
+    assert isinstance(outcome, ModelFailed)
+    assert (len(asking.endpoint.requests), outcome.code) == (2, "budget")
+    assert outcome.sentence.startswith("fast answered HTTP 429 (too many requests), tried 2 times")
+    assert outcome.sentence.endswith(". There is no money left.")
+
+    nothing = Purse(asking.endpoint, room=0)
+    outcome = await with_purse(asking, nothing)
+
+    assert isinstance(outcome, ModelFailed)
+    assert (len(asking.endpoint.requests), outcome.sentence) == (2, "There is no money left.")
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (Reply(status=401), "free"),
+        (Reply(status=400, error="maximum context length"), "free"),
+        (Reply(status=503), "free"),
+        (Reply(status=529), "free"),
+        (Reply(fault=Fault.REDIRECT), "free"),
+        (Reply(status=500), "maybe_billed"),
+        (Reply(status=502), "maybe_billed"),
+        (Reply(status=504), "maybe_billed"),
+        (Reply(fault=Fault.RESET), "maybe_billed"),
+        (Reply(text="half", fault=Fault.ERROR_EVENT), "maybe_billed"),
+        (Reply(fault=Fault.HTML), "maybe_billed"),
+        (Reply(fault=Fault.TOOL_CALL), "maybe_billed"),
+        (Reply(text="Half", fault=Fault.NO_STOP_REASON), "maybe_billed"),
+    ],
+)
+async def test_only_what_was_not_carried_out_is_free(asking: Asking, reply: Reply, told: str) -> None:
+    asking.endpoint.answers = lambda _: reply
+    purse = Purse(asking.endpoint)
+
+    await with_purse(asking, purse)
+
+    assert set(purse.told) == {told}
+
+
+async def test_who_is_not_reached_bills_nothing(asking: Asking) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        base_url = f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"
+        purse = Purse(asking.endpoint)
+
+        await with_purse(asking, purse, asking.assignment(base_url=base_url))
+
+    assert purse.told == ["free"] * 3
+
+
+async def test_of_an_attempt_that_is_called_off_nobody_knows_what_it_costs(asking: Asking) -> None:
+    asking.endpoint.answers = lambda _: Reply(fault=Fault.HANG_BEFORE_BYTES)
+    purse = Purse(asking.endpoint)
+    call = asyncio.create_task(with_purse(asking, purse))
+    await until(lambda: bool(asking.endpoint.requests))
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (purse.asked_before, purse.told) == ([0], [])

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from bot.models.assigned import AssignedModels
-from bot.models.clients import CONNECTIONS, Clients, OnlyTo, Origin, open_client, origin_of
+from bot.models.clients import CONNECTIONS, Clients, OnlyTo, open_client
+from bot.models.egress import Origin, origin_of
 from bot.models.errors import AttemptFailed
 from bot.models.gate import Gate
 from bot.playground.scripted import Fault, Recorded, Reply, ScriptedModels
@@ -21,6 +22,7 @@ from handlers.errors import ModelFailed
 from handlers.ports import Assignment, ModelAnswer
 from handlers.stack import Model
 from tests.bot.models.conftest import CANARY, PROMPT, Asking
+from tests.fakes import at_no_cost
 
 OWN = Origin(scheme="https", host="houba.example", port=443)
 
@@ -97,7 +99,7 @@ async def test_a_certificate_nobody_signed_is_not_accepted(tmp_path: Path) -> No
     models = AssignedModels(environment={"MARSU_KEY": CANARY})
 
     with pytest.raises(ModelFailed) as failed:
-        await models.ask(Assignment(key="fast", model=model, timeout_seconds=10), PROMPT)
+        await models.ask(Assignment(key="fast", model=model, timeout_seconds=10), PROMPT, before=at_no_cost)
 
     await models.aclose()
     server.close()
@@ -121,7 +123,7 @@ async def test_two_hundred_calls_are_in_flight_at_once(asking: Asking) -> None:
     wires: list[WireName] = ["openai", "anthropic"]
     assignments = [asking.assignment(wires[nth % 2], concurrency=200) for nth in range(200)]
 
-    answers = await asyncio.gather(*(asking.models.ask(each, PROMPT) for each in assignments))
+    answers = await asyncio.gather(*(asking.models.ask(each, PROMPT, before=at_no_cost) for each in assignments))
 
     assert [answer.attempts for answer in answers] == [1] * 200
 
@@ -160,7 +162,9 @@ async def test_a_model_is_asked_by_no_more_at_once_than_its_concurrency(asking: 
 
     asking.endpoint.answers = answer
 
-    await asyncio.gather(*(asking.models.ask(asking.assignment(concurrency=3), PROMPT) for _ in range(12)))
+    await asyncio.gather(
+        *(asking.models.ask(asking.assignment(concurrency=3), PROMPT, before=at_no_cost) for _ in range(12))
+    )
 
     assert most == 3
 
@@ -266,7 +270,7 @@ async def test_calling_off_a_run_ends_its_call_at_once(asking: Asking, fault: Fa
         return Reply()
 
     asking.endpoint.answers = answer
-    call = asyncio.create_task(asking.models.ask(asking.assignment(concurrency=1), PROMPT))
+    call = asyncio.create_task(asking.models.ask(asking.assignment(concurrency=1), PROMPT, before=at_no_cost))
     await asked.wait()
     call.cancel()
 

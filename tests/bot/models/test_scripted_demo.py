@@ -20,12 +20,12 @@ SHORT = "Announce in three sentences that our bot now asks a reviewer before any
 OTHER = "Tell the choir that rehearsals move to Thursdays, from the first week of May. Bring your own scores."
 
 
-def asked(stage: Stage, *items: Item) -> str:
+def asked(stage: Stage, *items: Item, model: str = "m") -> str:
     context = compose(stage, items, marker="houba-houba-4711")
     recorded = Recorded(
         wire="openai",
         path="/",
-        model="m",
+        model=model,
         system=context.system,
         user=context.user,
         headers={},
@@ -162,6 +162,38 @@ def test_a_patch_applies(words: str, tmp_path: Path) -> None:
             command, cwd=tmp_path, input=diff.group(1), text=True, capture_output=True, check=False
         )
         assert applied.returncode == 0, applied.stderr
+
+
+@pytest.mark.parametrize("words", [DEMO, SHORT, OTHER])
+@pytest.mark.parametrize("name", list(StageName))
+def test_a_second_opinion_has_another_voice_and_keeps_the_form(name: StageName, words: str, tmp_path: Path) -> None:
+    """As the demo asks for one: of the model that does not own the stage there."""
+    draft = asked(STAGES[StageName.DRAFT], brief(words))
+    needs_text = {StageName.CRITIQUE, StageName.POLISH, StageName.FINAL}
+    items = [brief(words), *([target("draft 1", draft)] if name in needs_text else [])]
+    owner, other = ("careful", "quick") if name in needs_text else ("quick", "careful")
+    first, second = (asked(STAGES[name], *items, model=f"scripted-{key}") for key in (owner, other))
+    assert first == asked(STAGES[name], *items)
+    assert read_answer(name, second).text != read_answer(name, first).text
+    match name:
+        case StageName.SCOUT | StageName.IMPLEMENT | StageName.FINAL | StageName.POLISH:
+            assert headings(second)[-4:] == headings(first)[-4:] or headings(second) == ["Changed"]
+        case StageName.CRITIQUE:
+            found = read_answer(name, second).findings
+            assert found
+            assert all(finding.quote in draft for finding in found)
+        case StageName.DRAFT:
+            assert "This is about" not in second
+    if name is StageName.IMPLEMENT:
+        _applies(second, tmp_path)
+
+
+def _applies(patch: str, folder: Path) -> None:
+    diff = re.search(r"```diff\n(.*?)```", patch, re.DOTALL)
+    assert diff is not None
+    command = ["git", "apply", "--check", "-"]
+    applied = subprocess.run(command, cwd=folder, input=diff.group(1), text=True, capture_output=True, check=False)
+    assert applied.returncode == 0, applied.stderr
 
 
 def test_a_request_of_another_program_is_answered_plainly() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,3 +121,54 @@ def submission(**changes: Any) -> Payload:
         "user": {"id": "U0ANN"},
         "view": vary(view, **changes),
     }
+
+
+def deleted(**changes: Any) -> Payload:
+    """A message of the bot's own was deleted."""
+    ts = "1790000000.000200"
+    event = {
+        "type": "message",
+        "subtype": "message_deleted",
+        "channel": "C0LAUNCH",
+        "hidden": True,
+        "deleted_ts": ts,
+        "ts": "1790000009.000100",
+        "event_ts": "1790000009.000100",
+        "previous_message": {"type": "message", "user": "UBOT", "bot_id": "B0BOT", "ts": ts, "text": "final 1"},
+    }
+    return vary(event, **changes)
+
+
+CHOSEN = {"job": "first_pass", "matters": "speed", "stakes": "fast_pass", "eyes": "here"}
+WORDS = "Announce the open cage"
+
+
+def filled(words: str | None = WORDS, **chosen: Any) -> Payload:
+    """The state of the four questions' form; a question that is GONE was not answered."""
+    values: Payload = {
+        name: {name: {"type": "radio_buttons", "selected_option": {"value": value}}}
+        for name, value in {**CHOSEN, **chosen}.items()
+        if value is not GONE
+    }
+    return {"values": {**values, "words": {"words": {"type": "plain_text_input", "value": words}}}}
+
+
+def four_answers(**changes: Any) -> Payload:
+    """The four questions sent off."""
+    kept = '{"channel": "C0LAUNCH", "thread_ts": null, "has_work": false, "has_text": false}'
+    view = {"id": "V0ROUTE", "type": "modal", "callback_id": "route_form", "private_metadata": kept, "state": filled()}
+    return {**submission(), "view": vary(view, **changes)}
+
+
+def run_it(words: str = WORDS, kept: Mapping[str, Any] | None = None, **changes: Any) -> Payload:
+    """ "Run it" under what they came to."""
+    place = {"channel": "C0LAUNCH", "thread_ts": None, "has_work": False, "has_text": False}
+    stage = {"stage": "draft", "is_fresh": False, "needs_text": False}
+    view = {
+        "id": "V0ROUTE",
+        "type": "modal",
+        "callback_id": "route_advice",
+        "private_metadata": json.dumps({**place, **stage, **(kept or {})}),
+        "state": {"values": {"words": {"words": {"type": "plain_text_input", "value": words}}}},
+    }
+    return {**submission(), "view": vary(view, **changes)}

@@ -11,7 +11,7 @@ import pytest
 from bot.playground.blocks_check import check_message_blocks
 from bot.playground.safety import FALLBACK_CHARACTERS
 from bot.slack.blocks import blocks_of, fallback_of, render
-from handlers.words import Body, Button, Line, Text, Who, bold, code, line
+from handlers.words import Body, Button, Line, Link, Text, Who, bold, code, line
 from storage.records import Kind, Message
 from tests.bot.slack.desk import now
 
@@ -157,6 +157,30 @@ def test_a_button_carries_its_action_value_style_and_question() -> None:
         "text": {"type": "plain_text", "text": "Final", "emoji": False},
     }  # fmt: skip
     check_message_blocks([block])
+
+
+@pytest.mark.parametrize(("how_many", "rows"), [(0, []), (1, [1]), (5, [5]), (6, [3, 3]), (7, [4, 3]), (10, [5, 5])])
+def test_buttons_that_are_too_many_for_one_row_stand_in_two(how_many: int, rows: list[int]) -> None:
+    buttons = tuple(Button(action=f"act{number}", label=f"Act {number}", value="a1") for number in range(how_many))
+    drawn = blocks_of(Body(buttons=buttons), "p")
+    assert [len(block["elements"]) for block in drawn] == rows
+    assert [one["action_id"] for block in drawn for one in block["elements"]] == [one.action for one in buttons]
+    assert len({block["block_id"] for block in drawn}) == len(drawn)
+    check_message_blocks(drawn)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://zoo.slack.com/archives/C0LAUNCH/p1790000000000100", "<{url}|another &lt;thread&gt;>"),
+        ("http://127.0.0.1:8040/archives/C0LAUNCH/p1790000000000100", "<{url}|another &lt;thread&gt;>"),
+        ("https://evil.example/?q=secret", "another &lt;thread&gt;"),
+        ("javascript:alert(1)", "another &lt;thread&gt;"),
+        ("https://zoo.slack.com/archives/C0/p1|x> <!channel>", "another &lt;thread&gt;"),
+    ],
+)
+def test_a_link_leads_to_a_message_of_a_workspace_or_is_only_its_words(url: str, shown: str) -> None:
+    assert texts(line("from ", Link(url=url, label="another <thread>"))) == [f"from {shown.format(url=url)}"]
 
 
 @pytest.mark.parametrize("fallback", ["", "&" * 400, "word " * 200, "<!channel> look", "two\nlines", "\u202e"])

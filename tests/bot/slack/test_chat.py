@@ -14,10 +14,11 @@ import pytest
 from bot.playground.server import Fault
 from bot.slack.chat import digest_of
 from handlers.words import Body, Button
-from storage.records import Kind, Run, RunState, Work
+from storage.records import Kind, Run, RunState, WalkState, Work
 from tests.bot.slack.desk import DOCS, LAUNCH, LOSSES, Desk, open_desk, said
 from tests.storage.records import keep
 from tests.storage.records import run as a_run
+from tests.storage.records import walk as a_walk
 
 
 def answer_of(text: str) -> Body:
@@ -354,10 +355,12 @@ async def test_a_run_whose_root_slack_refuses_is_cancelled_and_its_asker_is_told
     work = await desk.work("thylacine")
     over = a_run("r-over", of=work.id, state=RunState.ANSWERED)
     await keep(desk.database, over, *(a_run(name, of=work.id, asked_by="U0ANN") for name in ("r-one", "r-two")))
+    await keep(desk.database, a_walk(of=work.id, run_id="r-two"))
     await desk.delivers()
 
     async with desk.database.reading() as saved:
         runs = await saved.runs.of_work(work.id)
+        assert [walk.state for walk in await saved.walks.of_work(work.id)] == [WalkState.STOPPED]
     assert [(run.state, run.cancel_by, run.error_code) for run in runs] == [
         (RunState.ANSWERED, None, None),
         (RunState.CANCELLED, "slack", "restricted_action"),

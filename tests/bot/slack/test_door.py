@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +13,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bot.slack.door import Door, moment
+from bot.slack.door import Door, deletion_of, moment
 from handlers.errors import Refusal
-from handlers.incoming import Click, Entrance, Reaction, Reason, Request, Verb, Wish
+from handlers.incoming import Click, Deletion, Entrance, Reaction, Reason, Request, Verb, Wish
 from handlers.stack import StageName
 from storage.records import Letter
-from tests.bot.slack.payloads import GONE, Payload, click, command, delivery, mention, reaction, reply, submission, vary
+from tests.bot.slack.payloads import (
+    GONE,
+    Payload,
+    click,
+    command,
+    deleted,
+    delivery,
+    four_answers,
+    mention,
+    reaction,
+    reply,
+    run_it,
+    submission,
+    vary,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -92,7 +107,12 @@ def test_a_command_with_a_link_addresses_that_message() -> None:
         (command(text=GONE), "Say what it is about"),
         (command(text=None), "Say what it is about"),
         (command(text=" \n "), "Say what it is about"),
-        (command(command="/route"), "I know no `/route`."),
+        (command(command="/dance"), "I know no `/dance`. Stages: scout, draft"),
+        (command(command="/dance"), "Also `/route` and `/stack`."),
+        (command(command="/route", trigger_id=GONE), "in a form I cannot read, so nothing was started"),
+        (command(command="/route", team_id="T0OTHER"), "This app works for another workspace."),
+        (command(command="/route", text=LINK.replace("C0LAUNCH", "C0DOCS")), "That link leads to another channel."),
+        (command(command="/stack", team_id="T0OTHER"), "This app works for another workspace."),
         (command(command="/"), "I know no `/`."),
         (command(command=None), "I know no `None`."),
         (command(text=LINK.replace("C0LAUNCH", "C0DOCS")), "That link leads to another channel."),
@@ -134,6 +154,8 @@ def test_a_mention_without_a_thread_opens_one_at_its_own_place() -> None:
         ("<@UBOT|countersign> draft it", Verb.STAGE, "draft", "it"),
         ("<@UBOT> revise the ending", Verb.STAGE, "draft", "the ending"),
         ("<@UBOT> status", Verb.STATUS, None, ""),
+        ("<@UBOT> fresh critique be kind", Verb.FRESH, "critique", "be kind"),
+        ("<@UBOT> second opinion: be kind", Verb.SECOND_OPINION, None, "be kind"),
         ("<@UBOT>", Verb.HELP, None, ""),
         ("<@UBOT> hello &amp; welcome", Verb.HELP, None, "hello & welcome"),
         ("<@UOTHER> draft it", Verb.HELP, None, ""),
@@ -148,6 +170,8 @@ def test_what_stands_behind_our_name_is_read(text: str, verb: Verb, stage: str |
 def test_a_mention_may_point_at_a_message_of_its_channel_only() -> None:
     request = asked(delivery(mention(f"<@UBOT> critique <{LINK}> be harsh")))
     assert (request.target_ts, request.words) == ("1790000000.000200", "be harsh")
+    for words in (f"fresh <{LINK}> critique", f"fresh critique <{LINK}>", f"second opinion <{LINK}>"):
+        assert asked(delivery(mention(f"<@UBOT> {words}"))).target_ts == "1790000000.000200"
     elsewhere = LINK.replace("C0LAUNCH", "C0DOCS")
     request = asked(delivery(mention(f"<@UBOT> critique <{elsewhere}> be harsh")))
     assert request.target_ts is None
@@ -196,6 +220,9 @@ def test_a_reply_in_a_thread_may_be_a_reason(subtype: Any) -> None:
         ("critique", Verb.STAGE, "critique", False),
         ("revise", Verb.STAGE, "draft", True),
         ("final", Verb.STAGE, "final", False),
+        ("to_code", Verb.STAGE, "implement", False),
+        ("to_content", Verb.TO_CONTENT, None, False),
+        ("second_opinion", Verb.SECOND_OPINION, None, False),
         ("context", Verb.CONTEXT, None, False),
     ],
 )
@@ -219,6 +246,12 @@ def test_a_button_asks_about_its_answer(action: str, verb: Verb, stage: str | No
 def test_a_click_finds_its_place_in_whatever_part_says_it(changes: Payload, channel: str, thread: str) -> None:
     request = asked(click(**changes))
     assert (request.team, request.channel, request.thread_ts) == ("T0PLAY", channel, thread)
+
+
+def test_the_button_that_starts_fresh_is_about_its_thread() -> None:
+    request = asked(click("fresh"))
+    assert (request.verb, request.entrance) == (Verb.FRESH, Entrance.BUTTON)
+    assert (request.target_id, request.thread_ts) == (None, "1790000000.000100")
 
 
 PRESSED = {"type": "button", "value": "a-cage/5f1c", "action_ts": "1790000001.000500", "block_id": "b"}
@@ -253,6 +286,97 @@ def test_the_modal_brings_a_note_and_a_brief() -> None:
     assert (request.words, request.brief, request.target_ts, request.thread_ts) == ("be harsh", "", "1.2", "1.1")
 
 
+# the four questions
+
+
+def test_run_it_is_a_slash_command_with_the_same_words() -> None:
+    request, same = asked(run_it()), asked(command())
+    assert request == replace(same, key=request.key, reply_url=None)
+    assert request.key == "view/V0ROUTE"
+    assert one(run_it()).line != one(run_it(id="V0OTHER")).line
+
+
+def test_run_it_in_a_thread_lands_there_or_begins_afresh() -> None:
+    there = {"thread_ts": "1790000000.000100", "has_work": True}
+    request = asked(run_it("", kept=there))
+    assert (request.words, request.thread_ts, request.verb) == ("", "1790000000.000100", Verb.STAGE)
+    assert one(run_it(kept=there)).line == "T0PLAY/C0LAUNCH/1790000000.000100"
+    afresh = asked(run_it(kept={**there, "is_fresh": True}))
+    assert (afresh.verb, afresh.brief_alone) == (Verb.FRESH, True)
+
+
+@pytest.mark.parametrize("thread", [None, "1790000000.000100"])
+def test_run_it_may_begin_with_a_link_to_a_text(thread: str | None) -> None:
+    kept = {"stage": "critique", "needs_text": True, "is_fresh": True, "thread_ts": thread}
+    request = asked(run_it(f"{LINK} be <harsh> &amp; fair", kept=kept))
+    assert (request.stage, request.target_ts, request.thread_ts) == ("critique", "1790000000.000200", thread)
+    assert request.words == "be <harsh> &amp; fair", "a form brings what was typed, letter for letter"
+    assert request.verb is Verb.STAGE, "who points at a text wants it to be read"
+    elsewhere = f"{LINK}?thread_ts=1780000000.000200&cid=C0LAUNCH"
+    assert asked(run_it(elsewhere, kept=kept)).thread_ts == "1780000000.000200"
+
+
+def test_whoever_types_route_wants_to_see_the_form() -> None:
+    body = command(command="/cs-route", text=f"<{LINK}|{LINK}> Announce &lt;it&gt;")
+    opener = a_door(prefix="cs-").opener(body)
+    assert opener is not None
+    assert (opener.team, opener.channel, opener.person, opener.trigger_id) == ("T0PLAY", "C0LAUNCH", "U0ANN", "1.2.abc")
+    assert (opener.thread_ts, opener.said_in, opener.words) == (None, None, f"{LINK} Announce <it>")
+    assert opener.reply_url == "https://hooks.slack.com/commands/T0PLAY/1/x"
+    assert a_door(prefix="cs-").letters(body) == []
+
+
+ROUTE_CLICK = {"type": "button", "action_id": "route", "block_id": "b", "action_ts": "1790000001.0"}
+OFFER = {**ROUTE_CLICK, "value": "1790000000.000100/1790000000.000300"}
+
+
+def test_whoever_presses_the_offers_button_wants_the_form_in_its_thread() -> None:
+    odd: list[Payload] = [{}, {"message": GONE}, {"channel": GONE}]
+    for changes in odd:
+        opener = a_door().opener(click(actions=[OFFER], **changes))
+        assert opener is not None
+        assert (opener.thread_ts, opener.channel, opener.trigger_id) == ("1790000000.000100", "C0LAUNCH", "1.2.def")
+        assert opener.said_in == one(delivery(mention("<@UBOT> route it"))).key
+
+
+@pytest.mark.parametrize("value", [None, "", "soon", "soon/later", 7, "/1790000000.000300"])
+def test_an_offer_that_does_not_say_where_opens_no_form(value: Any) -> None:
+    assert a_door().opener(click(actions=[{**OFFER, "value": value}])) is None
+
+
+def test_nobody_else_wants_to_see_the_form() -> None:
+    others = [command(), command(command="/stack"), click(), click("approve"), submission(), {}, delivery(mention())]
+    abroad = [command(command="/route", team_id="T9"), click(actions=[OFFER], team={"id": "T9"})]
+    assert [a_door().opener(body) for body in (*others, *abroad)] == [None] * 9
+
+
+@pytest.mark.parametrize(
+    "whole", [lambda: command(command="/route"), lambda: click(actions=[{**OFFER}])], ids=["command", "click"]
+)
+def test_no_odd_field_keeps_a_door_from_saying_who_wants_the_form(whole: Callable[[], Payload]) -> None:
+    for path in paths(whole()):
+        for value in (None, "", "odd", 7, [], {}, ["x"], {"id": None}):
+            body = whole()
+            node: Any = body
+            for step in path[:-1]:
+                node = node[step]
+            node[path[-1]] = value
+            a_door().opener(body)
+
+
+def test_a_mention_asks_for_the_questions_with_its_words_as_they_are() -> None:
+    request = asked(delivery(mention(f"<@UBOT> route <{LINK}> be harsh")))
+    assert (request.verb, request.stage, request.target_ts) == (Verb.ROUTE, None, None)
+    assert request.words == f"{LINK} be harsh"
+
+
+def test_the_stack_is_shown_to_whoever_asks_and_takes_no_words() -> None:
+    request = asked(command(command="/stack", text=LINK.replace("C0LAUNCH", "C0DOCS")))
+    assert (request.verb, request.stage, request.words, request.entrance) == (Verb.STACK, None, "", Entrance.COMMAND)
+    assert request.reply_url == "https://hooks.slack.com/commands/T0PLAY/1/x"
+    assert asked(delivery(mention("<@UBOT> stack"))).verb is Verb.STACK
+
+
 # shared channels
 
 
@@ -261,6 +385,18 @@ def test_in_a_shared_channel_the_workspace_is_the_one_we_are_installed_in() -> N
     assert asked(body).team == "T0PLAY"
     assert asked(delivery(mention(), authorizations=GONE)).team == "T0PLAY"
     assert asked(delivery(mention(), authorizations=[])).team == "T0PLAY"
+
+
+# deletions
+
+
+def test_a_message_of_ours_that_was_deleted_is_a_deletion_whoever_tells_it_and_however_often() -> None:
+    letter = one(delivery(deleted()))
+    assert (letter.kind, letter.line) == ("deletion", "reaction/C0LAUNCH/1790000000.000200")
+    told = Deletion.from_json(letter.body)
+    assert (told.team, told.channel, told.message_ts) == ("T0PLAY", "C0LAUNCH", "1790000000.000200")
+    found = deletion_of("T0PLAY", "C0LAUNCH", "1790000000.000200", told.at + timedelta(hours=1))
+    assert a_door().seen(found).key == letter.key
 
 
 # what asks nothing of us: no letter, and never an exception
@@ -281,6 +417,11 @@ NOTHING: dict[str, Payload] = {
     "member_joined_channel": delivery({"type": "member_joined_channel", "user": "UBOT", "channel": "C0LAUNCH"}),
     "message_changed": delivery(reply(subtype="message_changed")),
     "message_deleted": delivery(reply(subtype="message_deleted")),
+    "a person's message deleted": delivery(deleted(previous_message={"user": "U0ANN", "text": "hm"})),
+    "a deletion that shows nothing of what was there": delivery(deleted(previous_message=GONE)),
+    "a deletion without a place": delivery(deleted(deleted_ts=GONE)),
+    "our own message": delivery(reply(user="UBOT")),
+    "a mention by ourselves": delivery(mention(user="UBOT")),
     "message_replied": delivery(reply(subtype="message_replied")),
     "channel_join": delivery(reply(subtype="channel_join")),
     "bot_message": delivery(reply(subtype="bot_message", bot_id="B0")),
@@ -334,6 +475,20 @@ NOTHING: dict[str, Payload] = {
     "a modal without an id": submission(id=GONE),
     "a modal with odd values": submission(state={"values": {"note": "be harsh"}}),
     "a modal without a view": vary(submission(), view=GONE),
+    "the four questions, which start nothing": four_answers(),
+    "the button that asks for them": click("route"),
+    "Run it without words": run_it(" \n "),
+    "Run it with too many words": run_it("x" * 3_001),
+    "Run it without a state": run_it(state=GONE),
+    "Run it without a place": run_it(private_metadata="{}"),
+    "Run it with a place that is no JSON": run_it(private_metadata="C0LAUNCH"),
+    "Run it with a place that is too deep": run_it(private_metadata="[" * 100_000),
+    "Run it with a stage there is not": run_it(kept={"stage": "approve"}),
+    "Run it with a thread at an odd time": run_it(kept={"thread_ts": "soon"}),
+    "Run it without the text it needs": run_it(kept={"stage": "critique", "needs_text": True}),
+    "Run it with a link to another channel": run_it(LINK.replace("C0LAUNCH", "C0DOCS")),
+    "Run it without an id": run_it(id=GONE),
+    "Run it in another workspace": {**run_it(), "team": {"id": "T9"}},
     "a closed modal": vary(submission(), type="view_closed"),
     "a shortcut": {"type": "message_action", "callback_id": "critique_message", "trigger_id": "1"},
     "a suggestion": {"type": "block_suggestion", "value": "cag"},
@@ -353,7 +508,9 @@ WHOLE: list[Callable[[], Payload]] = [
     lambda: delivery(reply()),
     click,
     submission,
+    run_it,
 ]
+NAMES = ["command", "mention", "added", "removed", "reply", "click", "modal", "advice"]
 
 
 def paths(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -365,7 +522,7 @@ def paths(node: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@pytest.mark.parametrize("whole", WHOLE, ids=["command", "mention", "added", "removed", "reply", "click", "modal"])
+@pytest.mark.parametrize("whole", WHOLE, ids=NAMES)
 def test_no_missing_or_odd_field_raises_anything_but_a_refusal_of_a_command(whole: Callable[[], Payload]) -> None:
     odd = [GONE, None, "", "odd", 7, -1.5, True, [], {}, ["x"], {"id": None}, "\ud800", "\x00", "9" * 30]
     checked = 0
@@ -405,7 +562,7 @@ def test_no_body_is_too_odd(anything: Any, kind: str) -> None:
 # keys: the same for a redelivery, another for another deed
 
 
-@pytest.mark.parametrize("whole", WHOLE, ids=["command", "mention", "added", "removed", "reply", "click", "modal"])
+@pytest.mark.parametrize("whole", WHOLE, ids=NAMES)
 def test_a_redelivery_has_the_same_key_and_line(whole: Callable[[], Payload]) -> None:
     first, again = one(whole()), one({**whole(), "retry": True, "token": "another", "event_time": 1}, now=lambda: NOW)
     assert (first.key, first.line) == (again.key, again.line)
@@ -428,8 +585,9 @@ def test_the_other_way_of_delivery_has_the_same_key() -> None:
         [click(), click(user={"id": "U0RAE", "team_id": "T0PLAY"})],
         [click(), click(actions=[{"action_id": "critique", "value": "a-cage", "action_ts": "1790000002.0"}])],
         [submission(), submission(id="V0OTHER")],
+        [run_it(), run_it(id="V0OTHER")],
     ],
-    ids=["commands", "mentions", "reactions", "replies", "kinds", "buttons", "people", "times", "modals"],
+    ids=["commands", "mentions", "reactions", "replies", "kinds", "buttons", "people", "times", "modals", "advices"],
 )
 def test_different_deeds_have_different_keys(deeds: list[Payload]) -> None:
     keys = [one(deed).key for deed in deeds]

@@ -27,7 +27,18 @@ from handlers.incoming import Reason
 from handlers.ports import Place
 from handlers.words import Body
 from storage.database import Database, Saved
-from tests.bot.slack.payloads import GONE, Payload, click, command, delivery, mention, reaction, reply, submission
+from tests.bot.slack.payloads import (
+    GONE,
+    Payload,
+    click,
+    command,
+    delivery,
+    mention,
+    reaction,
+    reply,
+    run_it,
+    submission,
+)
 from tests.fakes import FakeSlack, open_database, until
 from tests.storage.records import answer, keep, review, run, work
 
@@ -117,6 +128,7 @@ WHOLE = {
     "reaction": delivery(reaction()),
     "click": click(),
     "modal": submission(),
+    "advice": run_it(),
 }
 EVENTS = {name: body for name, body in WHOLE.items() if name != "command"}
 
@@ -312,7 +324,7 @@ async def test_a_form_that_does_not_open_is_said(storage: Database) -> None:
 class Mute(FakeSlack):
     """A Slack that does not answer."""
 
-    async def place(self, channel: str) -> Place:  # noqa: ARG002  whichever
+    async def place(self, channel: str, *, now: bool = False) -> Place:  # noqa: ARG002  whichever
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -361,7 +373,7 @@ class Groups:
     def __init__(self) -> None:
         self.forgotten: list[str] = []
 
-    def forget_group(self, group: str) -> None:
+    async def forget_group(self, group: str) -> None:
         self.forgotten.append(group)
 
 

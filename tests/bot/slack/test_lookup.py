@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from handlers.ports import LookupFailed, Person, Place
 from storage.records import Kind
 from tests.bot.slack.desk import LAUNCH, Desk
 from tests.bot.slack.test_chat import answer_of
+from tests.fakes import open_database
 
 
 @pytest.fixture
@@ -145,8 +147,36 @@ async def test_the_members_of_a_group_are_kept_for_five_minutes_at_most(desk: De
 async def test_a_group_that_changed_is_asked_for_again(desk: Desk, lookup: Lookup) -> None:
     await lookup.members_of("S0REVIEW")
     desk.slack.groups["S0REVIEW"] = ["U0SAM"]
-    lookup.forget_group("S0REVIEW")
+    await lookup.forget_group("S0REVIEW")
     assert await lookup.members_of("S0REVIEW") == {"U0SAM"}
+
+
+async def test_a_group_that_changes_while_it_is_asked_for_is_asked_for_again(desk: Desk, lookup: Lookup) -> None:
+    ask = lookup._ask
+
+    async def while_it_changes(method: str, **arguments: str) -> dict[str, Any]:
+        answer = await ask(method, **arguments)
+        desk.slack.groups["S0REVIEW"] = ["U0SAM"]
+        await lookup.forget_group("S0REVIEW")
+        return answer
+
+    lookup._ask = while_it_changes  # type: ignore[method-assign]  # as the test says
+    assert await lookup.members_of("S0REVIEW") == {"U0RAE", "U0SAM"}
+    lookup._ask = ask  # type: ignore[method-assign]
+    assert await lookup.members_of("S0REVIEW") == {"U0SAM"}
+
+
+async def test_what_one_process_hears_of_a_group_the_others_know(desk: Desk, tmp_path: Path) -> None:
+    async with open_database(tmp_path, durable=False) as storage:
+        hears, decides = (Lookup(client=desk.client, pace=Pace(), storage=storage) for _ in range(2))
+        assert await decides.members_of("S0REVIEW") == {"U0RAE", "U0SAM"}
+        for left in (["U0SAM"], []):
+            desk.slack.groups["S0REVIEW"] = left
+            await hears.forget_group("S0REVIEW")
+            assert await decides.members_of("S0REVIEW") == set(left)
+        asked = len(desk.slack.calls_of("usergroups.users.list"))
+        assert await decides.members_of("S0REVIEW") == set()
+        assert len(desk.slack.calls_of("usergroups.users.list")) == asked, "what nobody changed is kept"
 
 
 async def test_a_group_slack_does_not_tell_of_has_no_members_we_know(desk: Desk, lookup: Lookup) -> None:
@@ -179,6 +209,29 @@ async def test_many_who_ask_for_an_ordinary_place_ask_slack_once_in_half_a_minut
     await desk.time.sleep(1)
     assert await lookup.place(LAUNCH) == Place(id=LAUNCH, is_archived=True)
     assert len(desk.slack.calls_of("conversations.info")) == 2
+
+
+async def test_who_needs_to_know_a_place_as_it_is_now_hears_nothing_older_than_five_seconds(
+    desk: Desk, lookup: Lookup
+) -> None:
+    assert await lookup.place(LAUNCH) == Place(id=LAUNCH)
+    desk.slack.channels["launch"].is_archived = True
+    await desk.time.sleep(4.9)
+    assert await lookup.place(LAUNCH, now=True) == Place(id=LAUNCH)
+    await desk.time.sleep(0.1)
+    assert await lookup.place(LAUNCH, now=True) == Place(id=LAUNCH, is_archived=True)
+    assert len(desk.slack.calls_of("conversations.info")) == 2
+
+
+@pytest.mark.parametrize("kind", [{}, {"is_channel": "yes"}, {"is_channel": False, "is_canvas": True}])
+async def test_a_place_of_no_kind_we_know_is_strange(
+    lookup: Lookup, monkeypatch: pytest.MonkeyPatch, kind: dict[str, Any]
+) -> None:
+    async def ask(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"channel": {"id": LAUNCH, "is_member": True, "is_archived": False, **kind}}
+
+    monkeypatch.setattr(lookup._calls, "ask", ask)
+    assert (await lookup.place(LAUNCH)).is_strange
 
 
 @pytest.mark.parametrize("channel", ["C0PARTNERS", "C0QUIET", "C0DOCS"])

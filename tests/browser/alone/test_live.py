@@ -29,6 +29,26 @@ async def test_what_happens_appears_without_a_reload_and_is_announced(page: Page
     await expect(page.get_by_role("list", name="Stages so far")).to_have_text("draftanswered")
 
 
+async def test_an_approved_text_is_marked_as_long_as_it_is_although_its_message_stays_as_it_was(
+    page: Page, stub: PageStub
+) -> None:
+    root = stub.says("root", "The quokka announcement")
+    parts = [stub.says("answer", f"part {one}", thread=root["ts"], stage="final", run="r1") for one in (1, 2)]
+    other = stub.says("answer", "a draft", thread=root["ts"], stage="draft", run="r0")
+    card = stub.says("review", "Waiting", thread=root["ts"], stage="final", run="r1", state="awaiting")
+    await page.goto(address(stub))
+    await message(page, root).locator(".thread-link").click()
+    mark = page.get_by_text("Approved text", exact=True)
+    await expect(in_thread(page, parts[1])).to_contain_text("part 2")
+    await expect(mark).to_have_count(0)
+    for state, marks in (("approved", 2), ("withdrawn", 0), ("approved", 2)):
+        payload = card["metadata"]["event_payload"] | {"state": state}
+        stub.change(card, metadata={"event_payload": payload}, edited={"user": BOT, "ts": "1.0"})
+        await expect(mark).to_have_count(marks)
+    await expect(in_thread(page, other)).not_to_contain_text("Approved text")
+    await expect(page.get_by_role("list", name="Stages so far")).to_have_text("finalapproved")
+
+
 async def test_a_deleted_message_goes_and_a_root_with_replies_leaves_its_tombstone(page: Page, stub: PageStub) -> None:
     stray, root = stub.post(RAE, "a stray numbat"), stub.post(RAE, "a root of numbats")
     stub.post(ANN, "indeed", thread=root["ts"])

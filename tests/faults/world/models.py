@@ -7,7 +7,7 @@ import re
 
 from handlers.context import digest
 from handlers.errors import ModelFailed
-from handlers.ports import Assignment, ModelAnswer, Prompt, Source, SourceUnread, StopReason, Usage
+from handlers.ports import Assignment, Before, ModelAnswer, Prompt, Source, SourceUnread, StopReason, Unanswered, Usage
 from tests.faults.world.dice import Dice
 from tests.faults.world.seed import Rates
 from tests.faults.world.trace import Trace
@@ -27,23 +27,27 @@ class DrawnModels:
     def __init__(self, dice: Dice, rates: Rates, trace: Trace) -> None:
         self._dice, self._rates, self._trace = dice, rates, trace
 
-    async def ask(self, assignment: Assignment, prompt: Prompt) -> ModelAnswer:
+    async def ask(self, assignment: Assignment, prompt: Prompt, *, before: Before) -> ModelAnswer:
+        settle = await before()
         slow = self._dice.happens(self._rates.model_is_slow)
         self._trace.note("model", "asked", assignment.key)
         self._trace.count("models asked")
         await asyncio.sleep(self._dice.wait(60.0 if slow else 3.0))
         if self._dice.happens(self._rates.model_fails):
             self._trace.count("models failed")
+            await settle(Unanswered.MAYBE_BILLED)
             raise ModelFailed(f"{assignment.key} did not answer.", code="timeout")
         stage = _STAGE.search(prompt.system)
         text = _answer(stage.group(1).lower() if stage else "draft", f"I saw {print_of(prompt.system, prompt.user)}.")
         self._trace.note("model", "answered", text[-40:])
-        return ModelAnswer(
+        answer = ModelAnswer(
             text=text,
             stop=StopReason.FINISHED,
             served_id=assignment.model.id,
             usage=Usage(input_tokens=120, output_tokens=40),
         )
+        await settle(answer)
+        return answer
 
 
 def _answer(stage: str, seen: str) -> str:

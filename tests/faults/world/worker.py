@@ -31,6 +31,7 @@ from handlers.run import run_broke, run_stage
 from storage.database import Database
 from storage.errands import Subject
 from storage.records import Run
+from tests.fakes import fake_cut
 from tests.faults.world.jobs import Connector
 from tests.faults.world.loop import PROCESS
 from tests.faults.world.memory import Memory
@@ -109,14 +110,18 @@ class Worker:
             metrics=METRICS,
         )
         courier = self.courier()
+        self.lookup = Lookup(client=client, pace=pace, tick=loop.time, metrics=METRICS)
         tools = Tools(
             storage=self.storage,
-            slack=Lookup(client=client, pace=pace, tick=loop.time, metrics=METRICS),
+            slack=self.lookup,
             stack=lambda: world.stack,
             now=self.now,
             new_id=world.new_id,
             answer_privately=self.chat.answer_privately,
             abort=courier.abort,
+            stack_since=self.now,
+            cut=fake_cut,
+            link_to=lambda _, __: None,
             metrics=METRICS,
         )
         self.intake = Intake(tools)
@@ -155,6 +160,7 @@ class Worker:
             await run_stage(
                 run,
                 storage=self.storage,
+                slack=self.lookup,
                 models=world.models,
                 sources=world.sources,
                 heartbeats=self.chat,
