@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-dep
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint imports types simulate bench pictures lock clean
+.PHONY: help demo test check format lint imports types simulate bench mutants pictures lock clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ soak: $(VENV)/.dev ## SOAK_KILLS (1000) kills under load on each database, SOAK_
 	CI=true SEED=$(SOAK_SEED) IMAGES=$(SOAK_IMAGES) $(BIN)/python -m pytest -q -s --timeout 1800 tests/faults/test_power.py
 	CI=true SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q --timeout 1800 -m soak tests
 
+mutants: $(VENV)/.dev ## small faults made in the gate and the ledger one by one, and those that no quick test notices
+	$(BIN)/mutmut run --max-children $(or $(CHILDREN),2)
+	$(BIN)/mutmut results
+
 pictures: $(VENV)/.dev ## the README's pictures, from the scripted demo in a Chromium
 	$(BIN)/python -m tests.browser.pictures
 
@@ -56,7 +60,7 @@ lock: $(VENV)/.dev ## renew the pinned requirements from pyproject.toml's ranges
 	$(LOCK) --group dev -c requirements.txt -o requirements-dev.txt
 
 clean: ## remove the environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -48,6 +48,7 @@ async def text(house: House) -> Answer:
         ("White_Check_Mark", None),
         ("white_check_mark ", None),
         ("xx", None),
+        ("Xx", None),
         ("+1", None),
         ("", None),
         ("::", None),

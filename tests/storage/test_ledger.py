@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+import time
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 
@@ -10,9 +13,11 @@ import pytest
 from sqlalchemy import text
 
 from storage.canonical import canonical
+from storage.chain import hash_of_row
 from storage.database import Database
 from storage.ledger import first_fault, hash_of
 from storage.records import Chained
+from storage.rows import values
 from storage.tables import ledger
 from tests.storage.records import NOON, entry, keep
 
@@ -58,6 +63,33 @@ async def test_what_was_recorded_about_a_work_is_told_in_its_order(house: Databa
         (7, "send_back", "w3"),
         (8, "withdraw", "w3"),
     ]
+
+
+async def test_entries_are_told_in_their_order_however_their_rows_lie(house: Database) -> None:
+    """As they may after a copy: no database promises an order that nobody asked for."""
+    await keep(house, entry("withdraw", OURS, work_id="w1"))
+    rows = await chain(house)
+    async with house.transaction() as saved:
+        await saved.connection.execute(ledger.delete().where(ledger.c.team == OURS))
+        for row in reversed(rows):
+            await saved.connection.execute(ledger.insert(), values(row, without=()))
+        about = [one.seq async for one in saved.ledger.of_work("w1")]
+        last = await saved.ledger.append(entry("approve", OURS))
+    assert about == [2, 7]
+    assert last.previous == rows[-1].hash
+    assert (await chain(house))[:-1] == rows
+
+
+async def test_an_entry_is_kept_as_it_is_given_back(database: Database) -> None:
+    async with database.transaction() as saved:
+        first = await saved.ledger.append(entry("approve", OURS, work_id="w1", run_id="r1", answer_id="a1"))
+        assert await saved.ledger.head(OURS) == first.hash
+        second = await saved.ledger.append(entry("withdraw", THEIRS))
+    assert (await chain(database), await chain(database, THEIRS)) == ([first], [second])
+    assert (first.seq, first.previous, first.hash) == (1, "0" * 64, hash_of(first))
+    assert (first.team, first.at, first.who, first.what) == (OURS, NOON, "U0ZORGLUB", "approve")
+    assert (first.work_id, first.run_id, first.answer_id, first.body) == ("w1", "r1", "a1", '{"tail":8}')
+    assert (second.seq, second.previous, second.work_id) == (2, "0" * 64, None)
 
 
 def tampered(column: str, value: object) -> object:
@@ -124,6 +156,31 @@ async def test_the_zone_a_moment_was_told_in_makes_no_difference(database: Datab
     tokyo = NOON.astimezone(timezone(timedelta(hours=9)))
     await keep(database, entry(at=tokyo), entry(at=NOON.replace(microsecond=0)))
     assert first_fault(await chain(database)) is None
+
+
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine stands in Tokyo."""
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_nor_does_the_zone_of_the_machine(far_east: None) -> None:
+    written = Chained(
+        seq=7, team=OURS, at=NOON, who="U0ZORGLUB", what="approve", body='{"tail":8}', previous="0" * 64, hash=""
+    )
+    assert time.tzname[0] == "JST"
+    said = (
+        '{"answer_id":null,"at":"2026-11-03T12:00:00.123456+00:00","body":"{\\"tail\\":8}","previous":"'
+        + "0" * 64
+        + '","run_id":null,"seq":7,"team":"T0ZOO","what":"approve","who":"U0ZORGLUB","work_id":null}'
+    )
+    columns = ("answer_id", "at", "body", "previous", "run_id", "seq", "team", "what", "who", "work_id", "hash")
+    assert hash_of(written) == hashlib.sha256(said.encode()).hexdigest()
+    assert hash_of_row([getattr(written, name) for name in columns]) == hash_of(written)
 
 
 async def test_a_rolled_back_entry_leaves_no_gap(house: Database) -> None:
