@@ -13,7 +13,7 @@ from handlers.incoming import Wish, Word
 from handlers.judge import Judgement
 from handlers.recheck import NotYet
 from handlers.repair import OVERTAKEN, SEEN_BEFORE
-from handlers.verdicts import LAPSED
+from handlers.recheck import LAPSED
 from storage.records import Answer, Kind, VerdictKind
 from tests.handlers.house import LAUNCH, RAE, SAM, STAN, House, words_of
 
