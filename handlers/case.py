@@ -10,7 +10,7 @@ from typing import Any
 from handlers import messages
 from handlers.budget import dollars
 from handlers.buttons import review_buttons
-from handlers.incoming import line_of
+from handlers.incoming import line_in, line_of, sends_back
 from handlers.judge import ReviewState, approvers, in_time, pressed_kinds, state_of
 from handlers.stack import ReviewRules, Stack
 from handlers.words import Body
@@ -145,9 +145,12 @@ def card_of(case: Case, state: ReviewState, stack: Stack) -> Body:
 
 
 async def has_words_to_be_judged(case: Case, saved: Saved) -> bool:
-    """Whether a reaction or a click on the text or its card has come in and was not judged yet."""
+    """Whether a word on the text, by reaction, click or in words in its thread, has come in and was not judged yet."""
     posted = await saved.outbox.of_answer(case.answer.id)
-    return await saved.inbox.waits_in([line_of(one.channel, one.ts) for one in posted if one.ts])
+    if await saved.inbox.waiting_in([line_of(one.channel, one.ts) for one in posted if one.ts]):
+        return True
+    asked = await saved.inbox.waiting_in([line_in(case.work.team, case.work.channel, case.work.thread_ts)])
+    return any(sends_back(letter) for letter in asked)
 
 
 def entry_about(case: Case, who: str, what: str, at: datetime, body: dict[str, Any]) -> Entry:

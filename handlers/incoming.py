@@ -111,6 +111,11 @@ def line_of(channel: str, message_ts: str) -> str:
     return f"reaction/{channel}/{message_ts}"
 
 
+def line_in(team: str, channel: str, thread_ts: str | None) -> str:
+    """The inbox's line for all that is asked in a thread."""
+    return f"{team}/{channel}/{thread_ts}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reaction:
     """Somebody put an emoji on a message, or took it away. `at` is Slack's time of it, which orders them.
@@ -273,7 +278,7 @@ class Reply:
     @property
     def line(self) -> str:
         """In one line with all that is asked in the thread."""
-        return f"{self.team}/{self.channel}/{self.thread_ts}"
+        return line_in(self.team, self.channel, self.thread_ts)
 
     @property
     def takes_away(self) -> bool:
@@ -315,6 +320,11 @@ def words_in(letters: Iterable[Letter]) -> list[Word]:
     """The reactions and clicks among letters, in their order."""
     kinds: dict[str, type[Reaction | Click]] = {"reaction": Reaction, "click": Click}
     return [kinds[letter.kind].from_json(letter.body) for letter in letters if letter.kind in kinds]
+
+
+def sends_back(letter: Letter) -> bool:
+    """Whether a letter is a send-back in words."""
+    return letter.kind == "request" and letter.body.get("verb") == Verb.SEND_BACK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -107,10 +107,10 @@ class Inbox:
         rows = await self._connection.execute(select(_inbox).where(_inbox.c.line == line).order_by(_inbox.c.seq))
         return [record(Letter, row) for row in rows]
 
-    async def waits_in(self, lines: Collection[str]) -> bool:
-        """Whether a letter of one of these lines is not handled yet."""
-        waiting = select(_inbox.c.seq).where(_inbox.c.line.in_(lines), _inbox.c.handled_at.is_(None))
-        return (await self._connection.execute(waiting.limit(1))).first() is not None
+    async def waiting_in(self, lines: Collection[str]) -> list[Letter]:
+        """The letters of these lines that are not handled yet, in order."""
+        waiting = select(_inbox).where(_inbox.c.line.in_(lines), _inbox.c.handled_at.is_(None)).order_by(_inbox.c.seq)
+        return [record(Letter, row) for row in await self._connection.execute(waiting)]
 
     async def last_received(self) -> datetime | None:
         """When anything came in last."""

@@ -12,7 +12,8 @@ import pytest
 
 from handlers.attempts import LEASE, Attempt, next_attempt, settle
 from handlers.handed_on import WAITS, Outcome, Reply, outcome_of
-from handlers.incoming import Reaction
+from handlers.incoming import Entrance, Reaction
+from handlers.send_back import somebody_sends_back
 from storage.records import Answer, Handing, Kind, Letter
 from tests.fakes import a_stack
 from tests.handlers.house import RAE, SAM, House, open_house, words_of
@@ -175,6 +176,33 @@ async def test_a_removal_that_came_in_but_was_not_judged_yet_holds_it_back(house
     house.now.goes_on(hours=1)
     assert await attempt(house) is None
     assert [one.attempts for one in await handings(house, text)] == [0]
+
+
+async def test_a_send_back_in_words_that_was_not_judged_yet_holds_it_back_and_nothing_else_asked_there_does(
+    house: House, text: Answer
+) -> None:
+    work = await house.work(text.work_id)
+    said = house.words(SAM, "shorter, please", work)
+    line = f"{said.team}/{said.channel}/{said.thread_ts}"
+    await house.keeps(
+        Letter(key=said.key, kind="request", line=line, body=said.to_json(), received_at=house.now())
+    )
+    grace_is_over(house)
+    assert await attempt(house) is None
+    assert [one.attempts for one in await handings(house, text)] == [0]
+    await somebody_sends_back(said, storage=house.storage, slack=house.slack, stack=house.stack, now=house.now)
+    house.now.goes_on(hours=1)
+    assert await attempt(house) is None
+    other = await house.final(brief="Announce the closed cage")
+    await house.reacts(RAE, other)
+    work = await house.work(other.work_id)
+    asked = house.request("critique", thread_ts=work.thread_ts, entrance=Entrance.MENTION)
+    line = f"{asked.team}/{asked.channel}/{asked.thread_ts}"
+    await house.keeps(
+        Letter(key=asked.key, kind="request", line=line, body=asked.to_json(), received_at=house.now())
+    )
+    grace_is_over(house)
+    assert await attempt(house) is not None
 
 
 @pytest.mark.parametrize("how", ["taken away", "sent back"])
