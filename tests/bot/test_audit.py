@@ -24,6 +24,7 @@ from storage.records import Chained, Entry, Verdict, VerdictKind
 from storage.schema import migrate
 from tests.fakes import open_database
 from tests.handlers.house import LAUNCH, RAE, SAM, House, open_house
+from tests.handlers.test_raising import raises, refused
 from tests.postgres import Server
 from tests.storage.records import NOON, entry, keep
 
@@ -56,6 +57,7 @@ async def _lives(house: House) -> None:
     await house.reacts(RAE, damaged)
     await house.posts()
     await house.reacts(RAE, (await house.answers(damaged.work_id))[-1])
+    await raises(house, await refused(house))
 
 
 async def checks(path: Path, *heads: str) -> list[str]:
@@ -139,6 +141,15 @@ TAMPERS = {
     "which lane an answer is of": "UPDATE answers SET lane = 'code' WHERE stage = 'final'",
     "a part that is gone": "DELETE FROM outbox WHERE kind = 'answer'",
     "a part more": "UPDATE outbox SET kind = 'answer' WHERE kind = 'review'",
+    "a newer text that becomes a second opinion": "UPDATE answers SET second_to = (SELECT min(id) FROM answers) "
+    "WHERE stage = 'final' AND number = 2",
+    "which of two texts is the newer one": "UPDATE answers SET seq = seq + 1000 WHERE stage = 'final' AND number = 1",
+    "whose limit was raised": "UPDATE raises SET work_id = (SELECT id FROM works WHERE id NOT IN "
+    "(SELECT work_id FROM raises) LIMIT 1)",
+    "for which run it was raised": "UPDATE raises SET run_id = (SELECT id FROM runs WHERE id NOT IN "
+    "(SELECT run_id FROM raises) LIMIT 1)",
+    "how much it was raised by": "UPDATE raises SET amount = amount * 10",
+    "a raise nobody made": "DELETE FROM raises",
     "the form of a time": "UPDATE ledger SET at = replace(at, ' ', 'T') WHERE seq = 2",
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from handlers.incoming import Wish
+from handlers.incoming import Verb, Wish
 from handlers.status import somebody_wants_context
 from storage.ledger import first_fault
 from storage.records import Answer, Kind
@@ -208,6 +208,20 @@ async def test_the_ledger_and_the_run_say_what_happened_and_that_no_model_was_as
     await somebody_wants_context(request, storage=house.storage, now=house.now)
     async with house.storage.reading() as saved:
         assert await saved.runs.context(run.id) is not None
+
+
+async def test_again_asks_for_what_somebody_asked_for_and_not_for_the_posting(house: House) -> None:
+    house.models.scripts["careful"] = [THREE_PARTS]
+    drafted = await house.asks("draft", "Announce the open cage", person=ANN)
+    await house.runs_all()
+    draft, work = await house.answer_of(drafted), await house.work(drafted.work_id)
+    text = await house.another_final(draft, note="shorter")
+    house.now.goes_on(minutes=1)
+    await is_edited_once(house, text)
+    await house.reacts(RAE, text)
+    await house.posts()
+    run = await house.asks(None, verb=Verb.AGAIN, work=work, person=SAM)
+    assert (run.stage, run.target_id, run.note, run.note_by) == ("final", draft.id, "shorter", (ANN,))
 
 
 async def test_critiques_of_the_text_are_critiques_of_what_is_posted_again(house: House, text: Answer) -> None:

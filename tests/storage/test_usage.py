@@ -23,6 +23,7 @@ def done(name: str, minute: float, model: str | None = "hare", cost: float | Non
         "model": model,
         "cost_usd": cost,
         "asked_at": at(minute),
+        "attempts": 1,
         **more,
     }
     return run(name, **facts)
@@ -47,6 +48,7 @@ async def test_answers_are_counted_by_model_with_their_cost_where_it_is_known(da
         done("r4", 3, state=RunState.FAILED),
         done("r5", 4, state=RunState.QUEUED, model=None),
         done("r6", 5),
+        done("r7", 6, attempts=0, cost=None),  # posted again, asked nobody
     )
     assert await by_model(database, NOON) == [
         ModelUse(model="hare", runs=3, priced=2, cost_usd=0.75),
