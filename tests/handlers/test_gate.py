@@ -11,9 +11,8 @@ import pytest
 
 from handlers.incoming import Wish, Word
 from handlers.judge import Judgement
-from handlers.recheck import NotYet
+from handlers.recheck import LAPSED, NotYet
 from handlers.repair import OVERTAKEN, SEEN_BEFORE
-from handlers.verdicts import LAPSED
 from storage.records import Answer, Kind, VerdictKind
 from tests.handlers.house import LAUNCH, RAE, SAM, STAN, House, words_of
 
