@@ -57,7 +57,6 @@ async def _lives(house: House) -> None:
     await house.reacts(RAE, damaged)
     await house.posts()
     await house.reacts(RAE, (await house.answers(damaged.work_id))[-1])
-    await raises(house, await refused(house))
 
 
 async def checks(path: Path, *heads: str) -> list[str]:
@@ -144,12 +143,6 @@ TAMPERS = {
     "a newer text that becomes a second opinion": "UPDATE answers SET second_to = (SELECT min(id) FROM answers) "
     "WHERE stage = 'final' AND number = 2",
     "which of two texts is the newer one": "UPDATE answers SET seq = seq + 1000 WHERE stage = 'final' AND number = 1",
-    "whose limit was raised": "UPDATE raises SET work_id = (SELECT id FROM works WHERE id NOT IN "
-    "(SELECT work_id FROM raises) LIMIT 1)",
-    "for which run it was raised": "UPDATE raises SET run_id = (SELECT id FROM runs WHERE id NOT IN "
-    "(SELECT run_id FROM raises) LIMIT 1)",
-    "how much it was raised by": "UPDATE raises SET amount = amount * 10",
-    "a raise nobody made": "DELETE FROM raises",
     "the form of a time": "UPDATE ledger SET at = replace(at, ' ', 'T') WHERE seq = 2",
 }
 
@@ -195,6 +188,27 @@ async def test_a_tamper_is_found(history: Path, statement: str) -> None:
     with closing(sqlite3.connect(history)) as database, database:
         assert database.execute(statement).rowcount > 0
     assert (await checks(history))[-1].startswith("Something was changed")
+
+
+RAISES = {
+    "whose": "work_id = (SELECT id FROM works WHERE id NOT IN (SELECT work_id FROM raises))",
+    "for which run": "run_id = (SELECT id FROM runs WHERE id NOT IN (SELECT run_id FROM raises) LIMIT 1)",
+    "by how much": "amount = amount * 10",
+    "by whom": "who = 'U0EVE'",
+}
+
+
+@pytest.mark.parametrize("what", RAISES.values(), ids=RAISES)
+async def test_a_raise_that_was_changed_is_found(tmp_path: Path, what: str) -> None:
+    async with open_house(tmp_path) as house:
+        await house.final()
+        await raises(house, await refused(house))
+        path = Path(str(house.storage.url.database))
+    assert (await checks(path))[-1] == "Nothing is wrong."
+    with closing(sqlite3.connect(path)) as database, database:
+        assert database.execute(f"UPDATE raises SET {what}").rowcount == 1  # noqa: S608  our own words
+    (told,) = (await checks(path))[1:-1]
+    assert told.startswith("What was raised in work ")
 
 
 _GUARDED = {

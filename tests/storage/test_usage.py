@@ -58,7 +58,7 @@ async def test_answers_are_counted_by_model_with_their_cost_where_it_is_known(da
 
 async def test_another_workspaces_runs_are_not_counted(database: Database) -> None:
     await keep(database, work(), work("w-abroad", team="T0FAR", thread_ts="1.1"))
-    await keep(database, done("r1", 0), run("r2", "w-abroad", state=RunState.ANSWERED, model="owl", cost_usd=9.0))
+    await keep(database, done("r1", 0), done("r2", 0, model="owl", cost=9.0, work_id="w-abroad"))
     assert [one.model for one in await by_model(database, NOON)] == ["hare"]
     assert [one.model for one in await by_model(database, NOON, "T0FAR")] == ["owl"]
 
