@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from handlers import messages
-from handlers.budget import RAISED, Exceeds, Limit, billionths, dollars, who_may_raise, would_do
+from handlers.budget import RAISED, Exceeds, Limit, amount_of, billionths, dollars, who_may_raise, would_do
 from handlers.errors import Refusal
 from handlers.incoming import Entrance, Request, Verb
 from handlers.ports import Clock, Person, Slack
@@ -19,6 +19,10 @@ from storage.records import Entry, Kind, Letter, Message, Raised, Run, Work
 
 _LINE_LIMIT = 200  # the inbox's
 _OF_A_REQUEST = ("stage", "lane", "target_id", "note", "revises", "second_to")
+_OFFERED_BEFORE = (
+    "The limits have changed since this was offered, so nothing was raised. "
+    f"`{messages.BOT} again` asks for the run once more, within what they allow now."
+)
 
 
 class MayRaise(StrEnum):
@@ -77,11 +81,13 @@ async def somebody_raises(request: Request, *, storage: Database, slack: Slack, 
     """Let the thread spend more, once, and ask for the run again; or tell the person alone why they may not.
 
     Raises:
-        Refusal: there is nothing to raise here, or it was raised already.
+        Refusal: there is nothing to raise here, it was raised already, or the stack allows less by now than was offered.
         LookupFailed: Slack does not say who they are; to be tried again.
     """
     async with storage.reading() as saved:
         seen = await _offered(request, saved)
+    if amount_of(seen.which, stack.budgets) < billionths(seen.amount):
+        raise Refusal(_OFFERED_BEFORE)
     who = who_may_raise(stack)
     named = request.person in who
     groups = [] if named else [one for one in who if is_group(one)]

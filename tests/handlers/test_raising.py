@@ -140,6 +140,17 @@ async def test_what_the_button_does_is_what_its_notice_says_whatever_the_stack_s
     assert raised.amount == billionths(0.25)
 
 
+@pytest.mark.parametrize("budgets", [{"run_usd": 0.1}, {"thread_usd": 0.25}, {}], ids=["lower", "another", "none"])
+async def test_what_was_offered_under_higher_limits_is_not_to_be_had_any_more(house: House, budgets: Any) -> None:
+    run = await refused(house)
+    house.stack = stack(**budgets)
+    with pytest.raises(Refusal, match="The limits have changed since this was offered"):
+        await raises(house, run)
+    async with house.storage.reading() as saved:
+        assert await saved.spendings.raised(run.work_id) is None
+    assert [one for one in await house.ledger() if one.what == "raised"] == []
+
+
 async def test_a_click_delivered_twice_raises_once(house: House) -> None:
     run = await refused(house)
     request = await raises(house, run)
