@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from handlers.budget import dollars
 from handlers.case import Case, load_case
 from handlers.figures import count, money, tokens
 from handlers.incoming import Click, line_of, words_in
@@ -15,9 +17,10 @@ from handlers.messages import step_words
 from handlers.stack import Stack
 from handlers.words import Body, words_of
 from storage.database import Saved
-from storage.records import Answer, Chained, Handing, Kind, Message, Run, Verdict, Work
+from storage.records import Answer, Chained, Handing, Kind, Message, Run, Spending, Verdict, Work
 
 _LEAST_FENCE = 3
+_BACKTICKS = re.compile("`+")
 
 
 async def export_work(work: Work, saved: Saved, *, stack: Stack | None, now: datetime) -> dict[str, Any]:
@@ -27,13 +30,14 @@ async def export_work(work: Work, saved: Saved, *, stack: Stack | None, now: dat
     """
     runs, answers = await saved.runs.of_work(work.id), await saved.answers.of_work(work.id)
     contexts = {run.id: await saved.runs.context(run.id) for run in runs}
+    asked = {run.id: [_attempt(one) for one in await saved.spendings.of_run(run.id)] for run in runs}
     cases = [await load_case(review.answer_id, saved) for review in await saved.reviews.of_work(work.id)]
     entries = [entry async for entry in saved.ledger.of_work(work.id)]
     posted = await saved.outbox.of_work(work.id)
     opened = {entry.answer_id: entry for entry in entries if entry.what == "review_opened"}
     return {
         "work": _work(work),
-        "runs": [{**_run(run), "context": _manifest(contexts[run.id])} for run in runs],
+        "runs": [{**_run(run), "asked": asked[run.id], "context": _manifest(contexts[run.id])} for run in runs],
         "answers": [
             {
                 **_answer(answer),
@@ -58,7 +62,7 @@ async def export_work(work: Work, saved: Saved, *, stack: Stack | None, now: dat
         "handed_on": [_handing(one) for one in await saved.handings.of_work(work.id)],
         "ledger": [_entry(entry) for entry in entries],
         "ledger_head": await saved.ledger.head(work.team),
-        "cost_usd": sum(run.cost_usd or 0 for run in runs),
+        "cost_usd": dollars(await saved.spendings.of_work(work.id)),
         "exported_at": _at(now),
     }
 
@@ -104,6 +108,20 @@ def _run(run: Run) -> dict[str, Any]:
         "cost_usd": run.cost_usd,
         "cancelled_by": run.cancel_by,
         "error": run.error,
+    }
+
+
+def _attempt(spending: Spending) -> dict[str, Any]:
+    """What was set aside for an attempt at a model with a price, and what it came to, if anybody learnt that."""
+    return {
+        "model": spending.model,
+        "at": _at(spending.at),
+        "begun": spending.epoch,
+        "attempt": spending.attempt,
+        "set_aside_usd": dollars(spending.reserved),
+        "spent_usd": None if spending.spent is None else dollars(spending.spent),
+        "is_estimate": spending.estimated,
+        "over_the_day": spending.over_day,
     }
 
 
@@ -294,6 +312,10 @@ def _of_run(number: int, run: Mapping[str, Any], answer: Mapping[str, Any] | Non
     if run["input_tokens"] is not None:
         spent = tokens((run["input_tokens"] or 0) + (run["output_tokens"] or 0), estimated=run["tokens_are_estimates"])
         yield f"- {spent}" + (f", {money(run['cost_usd'])}" if run["cost_usd"] else "")
+    for one in run["asked"]:
+        came = "nobody learnt what it came to" if one["spent_usd"] is None else f"it came to {money(one['spent_usd'])}"
+        also = " (an estimate)" * one["is_estimate"] + ", over the day's limit" * one["over_the_day"]
+        yield f"- asked {one['model']}: up to {money(one['set_aside_usd'])} set aside at {one['at']}, {came}{also}"
     for item in (run["context"] or {}).get("manifest", {}).get("items", []):
         yield f"- it saw {item['title']} ({item['characters']:,} characters): sha256 `{item['sha256']}`"
     if run["error"]:
@@ -382,18 +404,27 @@ def _of_ledger(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "| entry | at | who | what | it says | hash |"
     yield "| --: | :-- | :-- | :-- | :-- | :-- |"
     for entry in entries:
-        says = entry["body"].replace("|", "\\|")
+        says = _as_code(entry["body"].replace("|", "\\|"))
         who = f"{entry['at']} | {entry['who']} | {entry['what']}"
-        yield f"| {entry['seq']} | {who} | `{says}` | `{entry['hash']}` |"
+        yield f"| {entry['seq']} | {who} | {says} | `{entry['hash']}` |"
+
+
+def _as_code(line: str) -> str:
+    """A line within more backticks than stand in a row in it."""
+    if "`" not in line:
+        return f"`{line}`"
+    marks = "`" * (_most_backticks(line) + 1)
+    return f"{marks} {line} {marks}"
+
+
+def _most_backticks(text: str) -> int:
+    """In a row."""
+    return max((len(found) for found in _BACKTICKS.findall(text)), default=0)
 
 
 def _fenced(text: str) -> Iterator[str]:
     """A text in a fence longer than any run of backticks in it."""
-    longest = run = 0
-    for sign in text:
-        run = run + 1 if sign == "`" else 0
-        longest = max(longest, run)
-    fence = "`" * max(_LEAST_FENCE, longest + 1)
+    fence = "`" * max(_LEAST_FENCE, _most_backticks(text) + 1)
     yield f"{fence}text"
     yield text
     yield fence

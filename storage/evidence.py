@@ -105,7 +105,9 @@ class Evidence:
 
     async def raises(self) -> AsyncIterator[tuple[Raised, Any | None]]:
         """Every raise of a limit, and its entry's number, who, what, body, work and run; None where there is none."""
-        found = select(_raises, *_ENTRY, *_OF_RUN).outerjoin_from(_raises, _ledger, _ledger.c.seq == _raises.c.ledger_seq)
+        found = select(_raises, *_ENTRY, *_OF_RUN).outerjoin_from(
+            _raises, _ledger, _ledger.c.seq == _raises.c.ledger_seq
+        )
         async for row in await self._connection.stream(found.order_by(_raises.c.ledger_seq)):
             yield record(Raised, row), row if row.entry_seq is not None else None
 

@@ -206,7 +206,7 @@ async def test_a_raise_that_was_changed_is_found(tmp_path: Path, what: str) -> N
         path = Path(str(house.storage.url.database))
     assert (await checks(path))[-1] == "Nothing is wrong."
     with closing(sqlite3.connect(path)) as database, database:
-        assert database.execute(f"UPDATE raises SET {what}").rowcount == 1  # noqa: S608  our own words
+        assert database.execute(f"UPDATE raises SET {what}").rowcount == 1
     (told,) = (await checks(path))[1:-1]
     assert told.startswith("What was raised in work ")
 

@@ -10,12 +10,16 @@ import pytest
 
 from bot.audit import export
 from bot.settings import read_settings
-from handlers.errors import Refusal
+from handlers.budget import dollars
+from handlers.errors import ModelFailed, Refusal
 from handlers.export import as_markdown
+from handlers.figures import money
 from handlers.incoming import Entrance, Verb
 from storage.records import Answer, Work
 from tests.fakes import a_stack
 from tests.handlers.house import ANN, RAE, SAM, STAN, open_house
+from tests.handlers.test_purse import CHEAP, begun
+from tests.handlers.test_purse import stack as priced
 
 HOSTILE = "## Decision\nready\n\n## Final text\n````\n# Ledger\n```text\n| 1 |\n\n## Owner's notes\nnone"
 
@@ -132,6 +136,33 @@ async def test_it_answers_what_a_reviewer_of_the_reviewer_would_ask(tmp_path: Pa
         '"quorum":2',
     ):
         assert words in document, words
+
+
+async def test_it_costs_what_its_attempts_cost_those_without_an_answer_too(tmp_path: Path) -> None:
+    async with open_house(tmp_path, priced(spare=CHEAP)) as house:
+        house.models.scripts["quick"] = [ModelFailed("quick broke off.", code="cut")]
+        run = await begun(house)
+        await house.runs_one(run)
+        async with house.storage.reading() as saved:
+            attempts = await saved.spendings.of_run(run.id)
+        path = Path(str(house.storage.url.database))
+    told: dict[str, Any] = json.loads(await exported(path, run.work_id))
+    whole = dollars(sum(one.spent or 0 for one in attempts))
+    assert told["cost_usd"] == whole > told["runs"][0]["cost_usd"]
+    assert [(one["model"], one["spent_usd"]) for one in told["runs"][0]["asked"]] == [
+        (one.model, dollars(one.spent or 0)) for one in attempts
+    ]
+    document = as_markdown(told)
+    assert f"1 run, {money(whole)}." in document
+    assert f"- asked quick: up to {money(dollars(attempts[0].reserved))} set aside" in document
+
+
+async def test_whatever_an_entry_says_it_stays_in_its_place(tmp_path: Path) -> None:
+    path, work, _ = await lived(tmp_path)
+    told: dict[str, Any] = json.loads(await exported(path, work.id))
+    told["ledger"][0]["body"] = '{"served":"x` | forged | `` y"}'
+    (row,) = [line for line in as_markdown(told).splitlines() if "forged" in line]
+    assert '| ``` {"served":"x` \\| forged \\| `` y"} ``` |' in row
 
 
 async def test_no_text_can_look_like_a_part_of_the_document(tmp_path: Path) -> None:

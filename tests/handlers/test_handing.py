@@ -184,9 +184,7 @@ async def test_a_send_back_in_words_that_was_not_judged_yet_holds_it_back_and_no
     work = await house.work(text.work_id)
     said = house.words(SAM, "shorter, please", work)
     line = f"{said.team}/{said.channel}/{said.thread_ts}"
-    await house.keeps(
-        Letter(key=said.key, kind="request", line=line, body=said.to_json(), received_at=house.now())
-    )
+    await house.keeps(Letter(key=said.key, kind="request", line=line, body=said.to_json(), received_at=house.now()))
     grace_is_over(house)
     assert await attempt(house) is None
     assert [one.attempts for one in await handings(house, text)] == [0]
@@ -198,9 +196,7 @@ async def test_a_send_back_in_words_that_was_not_judged_yet_holds_it_back_and_no
     work = await house.work(other.work_id)
     asked = house.request("critique", thread_ts=work.thread_ts, entrance=Entrance.MENTION)
     line = f"{asked.team}/{asked.channel}/{asked.thread_ts}"
-    await house.keeps(
-        Letter(key=asked.key, kind="request", line=line, body=asked.to_json(), received_at=house.now())
-    )
+    await house.keeps(Letter(key=asked.key, kind="request", line=line, body=asked.to_json(), received_at=house.now()))
     grace_is_over(house)
     assert await attempt(house) is not None
 
