@@ -312,10 +312,7 @@ def _of_run(number: int, run: Mapping[str, Any], answer: Mapping[str, Any] | Non
     if run["input_tokens"] is not None:
         spent = tokens((run["input_tokens"] or 0) + (run["output_tokens"] or 0), estimated=run["tokens_are_estimates"])
         yield f"- {spent}" + (f", {money(run['cost_usd'])}" if run["cost_usd"] else "")
-    for one in run["asked"]:
-        came = "nobody learnt what it came to" if one["spent_usd"] is None else f"it came to {money(one['spent_usd'])}"
-        also = " (an estimate)" * one["is_estimate"] + ", over the day's limit" * one["over_the_day"]
-        yield f"- asked {one['model']}: up to {money(one['set_aside_usd'])} set aside at {one['at']}, {came}{also}"
+    yield from _of_attempts(run["asked"])
     for item in (run["context"] or {}).get("manifest", {}).get("items", []):
         yield f"- it saw {item['title']} ({item['characters']:,} characters): sha256 `{item['sha256']}`"
     if run["error"]:
@@ -337,6 +334,13 @@ def _of_run(number: int, run: Mapping[str, Any], answer: Mapping[str, Any] | Non
             yield "Notes, not part of the text:"
             yield ""
             yield from _fenced(answer["notes"])
+
+
+def _of_attempts(asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for one in asked:
+        came = "nobody learnt what it came to" if one["spent_usd"] is None else f"it came to {money(one['spent_usd'])}"
+        also = " (an estimate)" * one["is_estimate"] + ", over the day's limit" * one["over_the_day"]
+        yield f"- asked {one['model']}: up to {money(one['set_aside_usd'])} set aside at {one['at']}, {came}{also}"
 
 
 def _of_review(review: Mapping[str, Any]) -> Iterator[str]:

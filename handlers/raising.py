@@ -81,7 +81,7 @@ async def somebody_raises(request: Request, *, storage: Database, slack: Slack, 
     """Let the thread spend more, once, and ask for the run again; or tell the person alone why they may not.
 
     Raises:
-        Refusal: there is nothing to raise here, it was raised already, or the stack allows less by now than was offered.
+        Refusal: there is nothing to raise here, it was raised already, or less may be raised by now.
         LookupFailed: Slack does not say who they are; to be tried again.
     """
     async with storage.reading() as saved:
