@@ -12,7 +12,7 @@ from handlers.handed_on import WAITS, Outcome, Reply, outcome_of
 from handlers.handing import GRACE, say
 from handlers.judge import ReviewState, approvers
 from handlers.ports import Clock, LookupFailed, Slack
-from handlers.recheck import NotYet, lapsed, lapses, read_back
+from handlers.recheck import lapsed, lapses, read_back
 from handlers.stack import Stack
 from handlers.verdicts import remember
 from storage.crashpoints import crashpoint
@@ -85,7 +85,7 @@ async def _look_again(
         if posted.told:  # nobody's approval is of what stands there now
             return replace(looked, gone=dict.fromkeys(approvers(case.said), posted.told))
         left = await lapsed(case, now(), besides=None, slack=slack, stack=stack)
-    except (LookupFailed, NotYet):
+    except LookupFailed:
         return replace(looked, is_unknown=True)
     return replace(looked, gone={person: str(why) for person, why in left.items()})
 

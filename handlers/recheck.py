@@ -12,7 +12,7 @@ from handlers.case import Case, may_decide
 from handlers.context import digest
 from handlers.figures import short
 from handlers.judge import Judgement, ReviewState, Situation, approvers, judge, words_standing
-from handlers.ports import Clock, Slack
+from handlers.ports import Clock, LookupFailed, Slack
 from handlers.stack import Stack
 from storage.database import Database
 from storage.records import Kind, Message, Verdict, VerdictKind
@@ -24,7 +24,7 @@ _SETTLE = timedelta(seconds=10)
 
 
 class NotYet(Exception):  # noqa: N818  reads as a fact
-    """Something this depends on is not there yet; look again a little later."""
+    """Nobody knows the message yet that this is about; look again a little later."""
 
 
 async def situation(
@@ -116,8 +116,8 @@ async def read_back(case: Case, *, storage: Database, slack: Slack, now: Clock) 
     """Look at the posted text in its thread, part by part.
 
     Raises:
-        NotYet: a part of it is still on its way to Slack, or was posted just now and may not be shown yet.
-        LookupFailed: Slack does not show the thread.
+        LookupFailed: Slack does not show the thread, or not all of the text: a part of it is still on its way, or was
+            posted just now.
     """
     async with storage.reading() as saved:
         owed = [m for m in await saved.outbox.of_answer(case.answer.id) if m.kind is Kind.ANSWER]
@@ -128,12 +128,12 @@ async def read_back(case: Case, *, storage: Database, slack: Slack, now: Clock) 
     if not parts or any(not _goes_on(part, parts) for part in owed if part.given_up is not None):
         return Posted(fault=f"Slack did not take all of text {text}")
     if any(part.ts is None for part in parts) or case.work.thread_ts is None:
-        raise NotYet
+        raise LookupFailed(f"a part of text {text} is not posted yet")
     found = await slack.messages(case.work.channel, case.work.thread_ts, [part.ts for part in parts if part.ts])
     for part in parts:
         there = found.get(part.ts or "")
         if there is None and part.sent_at is not None and now() - part.sent_at < _SETTLE:
-            raise NotYet
+            raise LookupFailed(f"a part of text {text} was posted just now")
         if there is None:
             return Posted(fault=f"A part of text {text} is no longer in the thread", is_kept=True)
         if there.edited or there.digest != part.digest:

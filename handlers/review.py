@@ -70,7 +70,7 @@ async def somebody_clicked(click: Click, *, storage: Database, slack: Slack, sta
     """Let a click on a review card count, or tell the person why it does not.
 
     Raises:
-        NotYet: Slack has not confirmed the card, or the text.
+        NotYet: Slack has not confirmed the card.
         LookupFailed: Slack does not say what must be known; the click waits, it never counts by default.
         Refusal: there is no such text under review.
     """
@@ -98,7 +98,6 @@ async def somebody_replied(
     """Let a send-back in words count, or tell the person why it does not.
 
     Raises:
-        NotYet: a part of the text is still on its way to Slack.
         LookupFailed: Slack does not say what must be known; the reply waits, it never counts by default.
     """
     gate = _taken_up(reply, storage=storage, slack=slack, stack=stack, now=now)

@@ -299,6 +299,32 @@ async def test_a_reaction_that_slack_keeps_waiting_is_told_so_once_after_a_minut
     assert await house.state(text) == "approved"
 
 
+@pytest.mark.parametrize("way", ["reaction", "button"])
+async def test_an_approval_of_a_text_that_slack_has_not_all_of_waits_for_it_however_long_that_takes(
+    desk: Desk, way: str
+) -> None:
+    house = desk.house
+    text = await house.final()
+    part, card = await house.message_of(text), await house.message_of(text, Kind.REVIEW)
+    async with house.storage.transaction() as saved:
+        await saved.outbox.sent(part.slot, shown=0, ts=None, digest=None, at=house.now())
+    is_click = way == "button"
+    word = house.click(RAE, Wish.APPROVE, text, card) if is_click else house.reaction(RAE, "white_check_mark", card)
+    letter = await desk.keeps(word)
+    for _ in range(30):
+        house.now.goes_on(minutes=1)
+        assert await desk.handles(letter) is None
+    (told,) = await house.told(RAE, text.work_id)
+    assert told.startswith("Slack does not tell me at present who may decide about text")
+    async with house.storage.transaction() as saved:
+        await saved.outbox.sent(part.slot, shown=1, ts=part.ts, digest=part.digest, at=house.now())
+    there = house.slack.posted.pop((part.channel, str(part.ts)))
+    assert await desk.handles(letter) is None  # posted just now, it may not be shown yet
+    house.slack.shows(there)
+    assert await desk.handles(letter) == "counts"
+    assert await house.state(text) == "approved"
+
+
 async def test_what_breaks_is_tried_eight_times_and_then_told_with_a_reference(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, logged: list[Any]
 ) -> None:

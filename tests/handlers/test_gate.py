@@ -11,7 +11,8 @@ import pytest
 
 from handlers.incoming import Wish, Word
 from handlers.judge import Judgement
-from handlers.recheck import LAPSED, NotYet
+from handlers.ports import LookupFailed
+from handlers.recheck import LAPSED
 from handlers.repair import OVERTAKEN, SEEN_BEFORE
 from storage.records import Answer, Kind, VerdictKind
 from tests.handlers.house import LAUNCH, RAE, SAM, STAN, House, words_of
@@ -238,7 +239,7 @@ async def test_a_part_that_is_not_shown_may_come_for_ten_seconds(
     reaction = house.reaction(RAE, CHECK, part)
     house.now.time = part.sent_at + timedelta(seconds=seconds)
     if waits:
-        with pytest.raises(NotYet):
+        with pytest.raises(LookupFailed):
             await house.delivers(reaction)
     else:
         await house.delivers(reaction)
@@ -250,7 +251,7 @@ async def test_a_part_that_slack_has_not_confirmed_is_waited_for_however_long(ho
     async with house.storage.transaction() as saved:
         await saved.outbox.sent(part.slot, shown=0, ts=None, digest=None, at=house.now())
     house.now.goes_on(minutes=5)
-    with pytest.raises(NotYet):
+    with pytest.raises(LookupFailed):
         await house.delivers(house.reaction(RAE, CHECK, card))
     assert await house.told(RAE, text.work_id) == []
 

@@ -223,7 +223,7 @@ async def test_again_asks_for_what_somebody_asked_for_and_not_for_the_posting(ho
     await is_edited_once(house, text)
     await house.reacts(RAE, text)
     await house.posts()
-    run = await house.asks(None, verb=Verb.AGAIN, work=work, person=SAM)
+    run = await house.asks("final", verb=Verb.AGAIN, work=work, person=SAM)
     assert (run.stage, run.target_id, run.note, run.note_by) == ("final", draft.id, "shorter", (ANN,))
 
 

@@ -249,7 +249,7 @@ async def test_a_text_posted_just_now_may_not_be_shown_yet(house: House, text: A
     assert part.ts is not None
     there = house.slack.posted.pop((LAUNCH, part.ts))
     reaction = house.reaction(RAE, CHECK, part)
-    with pytest.raises(NotYet):
+    with pytest.raises(LookupFailed):
         await house.delivers(reaction)
     assert await house.told(RAE, text.work_id) == []
     house.slack.shows(there)
@@ -279,7 +279,7 @@ async def test_a_part_still_on_its_way_is_not_yet(house: House) -> None:
     part = await house.message_of(text)
     async with house.storage.transaction() as saved:
         await saved.outbox.sent(part.slot, shown=0, ts=None, digest=None, at=house.now())
-    with pytest.raises(NotYet):
+    with pytest.raises(LookupFailed):
         await house.delivers(house.reaction(RAE, CHECK, card))
     assert await house.state(text) == "awaiting"
 
