@@ -129,14 +129,19 @@ async def _offered(request: Request, saved: Saved) -> _Offer:
                 which=Limit(said["limit"]),
                 allowed=said["of_usd"],
                 amount=said["usd"],
-                is_asked_since=any(_same(one, run) for one in later),
+                is_asked_since=any([await _met_no_limit(one, saved) for one in later if _same(one, run)]),
             )
     raise Refusal(f"No limit was hit in this thread that could be raised. `{messages.BOT} status` says what is left.")
 
 
 def _same(one: Run, other: Run) -> bool:
-    """Whether a run is of the same request as another, and met no limit itself."""
-    return one.error_code != "budget" and all(getattr(one, name) == getattr(other, name) for name in _OF_A_REQUEST)
+    """Whether a run is of the same request as another."""
+    return all(getattr(one, name) == getattr(other, name) for name in _OF_A_REQUEST)
+
+
+async def _met_no_limit(run: Run, saved: Saved) -> bool:
+    """Whichever of its models it ended with."""
+    return run.error_code != "budget" and await saved.outbox.get(f"{run.work_id}/{_slot(run)}") is None
 
 
 async def _raise(found: _Offer, request: Request, *, named: bool, saved: Saved, now: Clock) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.budget import billionths
-from handlers.errors import Refusal
+from handlers.errors import ModelFailed, Refusal
 from handlers.incoming import Entrance, Request, Verb
 from handlers.ports import LookupFailed, Person
 from handlers.raising import MayRaise, may_raise, somebody_raises
@@ -278,6 +278,21 @@ async def test_a_run_that_was_asked_for_again_meanwhile_is_not_asked_for_twice(h
     await raises(house, run)
     assert await asked_again(house) is None
     assert "asked for again" not in words_of(await notice(house, run))
+
+
+async def test_a_run_that_the_limit_stopped_again_is_asked_for_whoever_else_failed_it(house: House) -> None:
+    """The model it fell back to cannot be reached, which is what its run ends with."""
+    house.stack = stack(spare=CHEAP, run_usd=0.25)
+    house.models.scripts["spare"] = [ModelFailed("spare cannot be reached.", code="unreachable")] * 2
+    run = await begun(house)
+    await house.runs_one(run)
+    await house.posts()
+    work = await house.work(run.work_id)
+    second = await begun(house, words="", verb=Verb.AGAIN, work=work)
+    await house.runs_one(second)
+    assert [one.error_code for one in await house.runs()] == ["unreachable"] * 2
+    await raises(house, run)
+    assert await asked_again(house) is not None
 
 
 async def test_a_thread_may_go_over_the_day_by_what_was_raised_and_no_other_may(house: House) -> None:
