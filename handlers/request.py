@@ -231,8 +231,7 @@ def again(request: Request, around: Surroundings, stuck: Walk | None = None) -> 
     """
     if not around.runs:
         raise Refusal(f"Nothing has been asked for in this thread yet. Try `{messages.BOT} draft …`.")
-    asked_for = [run for run in around.runs if run.entrance != Entrance.POSTED_AGAIN]
-    last = next((run for run in asked_for if stuck and run.id == stuck.run_id), asked_for[-1])
+    last = next((run for run in around.runs if stuck and run.id == stuck.run_id), around.runs[-1])
     note = "\n".join(words for words in (last.note, request.words) if words)
     added = (request.person,) if request.words else ()
     return replace(

@@ -15,8 +15,6 @@ from storage.rows import record
 _answers, _ledger, _verdicts, _raises = tables.answers, tables.ledger, tables.verdicts, tables.raises
 _runs, _contexts, _outbox, _reviews = tables.runs, tables.contexts, tables.outbox, tables.reviews
 _ENTRY = tuple(_ledger.c[name].label(f"entry_{name}") for name in ("seq", "who", "what", "answer_id", "body"))
-_OF_RUN = tuple(_ledger.c[name].label(f"entry_{name}") for name in ("work_id", "run_id"))
-_firsts = _answers.alias("firsts")
 
 
 class Evidence:
@@ -40,19 +38,16 @@ class Evidence:
     async def answered(self, kinds: Sequence[str]) -> AsyncIterator[Any]:
         """Number, kind, answer and body of each such entry, with what is kept of its run; None where that is gone.
 
-        The columns: seq, what, answer_id, body; model, served_id, route; system, prompt, manifest; notes, stage, lane,
-        second_to with `first`, that one's digest, and `place` among all answers.
+        The columns: seq, what, answer_id, body; model, served_id, route; system, prompt, manifest; notes, stage, lane.
         """
         kept = (_runs.c.model, _runs.c.served_id, _runs.c.route)
-        made = (_answers.c.notes, _answers.c.stage, _answers.c.lane, _answers.c.second_to)
-        beside = (_firsts.c.sha256.label("first"), _answers.c.seq.label("place"))
+        made = (_answers.c.notes, _answers.c.stage, _answers.c.lane)
         seen = (_contexts.c.system, _contexts.c.prompt, _contexts.c.manifest)
         found = (
-            select(_ledger.c.seq, _ledger.c.what, _ledger.c.answer_id, _ledger.c.body, *kept, *seen, *made, *beside)
+            select(_ledger.c.seq, _ledger.c.what, _ledger.c.answer_id, _ledger.c.body, *kept, *seen, *made)
             .outerjoin_from(_ledger, _runs, _runs.c.id == _ledger.c.run_id)
             .outerjoin(_contexts, _contexts.c.run_id == _ledger.c.run_id)
             .outerjoin(_answers, _answers.c.id == _ledger.c.answer_id)
-            .outerjoin(_firsts, _firsts.c.id == _answers.c.second_to)
             .where(_ledger.c.what.in_(kinds))
         )
         async for row in await self._connection.stream(found.order_by(_ledger.c.seq)):
@@ -104,8 +99,8 @@ class Evidence:
             yield record(Verdict, row, kind=VerdictKind(row.kind)), row if row.entry_seq is not None else None
 
     async def raises(self) -> AsyncIterator[tuple[Raised, Any | None]]:
-        """Every raise of a limit, and its entry's number, who, what, body, work and run; None where there is none."""
-        found = select(_raises, *_ENTRY, *_OF_RUN).outerjoin_from(_raises, _ledger, _ledger.c.seq == _raises.c.ledger_seq)
+        """Every raise of a limit, and its entry's number, who, what, answer and body; None where there is none."""
+        found = select(_raises, *_ENTRY).outerjoin_from(_raises, _ledger, _ledger.c.seq == _raises.c.ledger_seq)
         async for row in await self._connection.stream(found.order_by(_raises.c.ledger_seq)):
             yield record(Raised, row), row if row.entry_seq is not None else None
 

@@ -29,7 +29,6 @@ BY_MODEL = (
     .join(_works, _works.c.id == _runs.c.work_id)
     .where(_runs.c.seq >= bindparam("first"), _works.c.team == bindparam("of_team"))
     .where(_runs.c.state == RunState.ANSWERED, _runs.c.model.is_not(None))
-    .where(_runs.c.attempts > 0)  # what was only posted again, no model was asked for
     .group_by(_runs.c.model)
     .order_by(func.count().desc(), _runs.c.model)
 )
