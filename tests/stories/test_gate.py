@@ -31,7 +31,7 @@ def verdicts(us: Team, root: Message) -> list[str]:
 
 async def ledger(us: Team) -> list[str]:
     """Who did what at the gate, as the ledger has it."""
-    found = await us.rows("SELECT who, what FROM ledger WHERE what != 'answered' ORDER BY seq")
+    found = await us.rows("SELECT who, what FROM ledger WHERE what NOT IN ('answered', 'stack') ORDER BY seq")
     return [f"{row['who']} {row['what']}" for row in found]
 
 
