@@ -39,6 +39,7 @@ class Entrance(StrEnum):
     BUTTON = "button"
     PIPELINE = "pipeline"
     SHORTCUT = "shortcut"
+    FORM = "form"  # the advice of the four questions, run as it stands
     SEND_BACK = "send_back"
     POSTED_AGAIN = "posted_again"  # nobody asked a model: the same text in new messages
 
