@@ -60,6 +60,8 @@ class Now(Collector):
         yield _one(
             "outbox_age_seconds", "How long the oldest unposted message has waited.", self._age(gauges.post_planned_at)
         )
+        resting = sum(until > self._now for until in gauges.rests)
+        yield _one("endpoints_resting", "Models' endpoints that failed lately and are left alone for now.", resting)
 
     def _age(self, since: datetime | None) -> float:
         return max(0.0, (self._now - since).total_seconds()) if since else 0.0

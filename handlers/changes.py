@@ -35,7 +35,8 @@ def changes(before: str, after: str) -> str:
             lines.append("…")
         lines += [f"- {_cut(piece)}" for piece in removed]
         lines += [f"+ {_cut(piece)}" for piece in added]
-    said = f"{count(out, 'passage')} taken out, {count(put, 'passage')} put in"
+    done = ((out, "taken out"), (put, "put in"))
+    said = ", ".join(f"{count(many, 'passage')} {what}" for many, what in done if many)
     left = len(lines) - _MOST_LINES
     if left > 0:
         lines[_MOST_LINES:] = []

@@ -12,7 +12,7 @@ from storage import tables
 from storage.records import RunState
 from storage.rows import record
 
-_runs, _inbox, _outbox = tables.runs, tables.inbox, tables.outbox
+_runs, _inbox, _outbox, _cooldowns = tables.runs, tables.inbox, tables.outbox, tables.cooldowns
 
 # Each condition is word for word that of a partial index, without parameters: only so does every planner know that the
 # index holds all there is to be found.
@@ -36,6 +36,7 @@ _OWED = select(
     func.count(case((_outbox.c.shown == 0, 1))).label("posts"),
     func.min(case((_outbox.c.shown == 0, _outbox.c.planned_at))).label("planned_at"),
 ).where(text("outbox.shown < outbox.revision AND outbox.given_up IS NULL"))
+_RESTS = select(_cooldowns.c.until).where(_cooldowns.c.until.is_not(None))  # one row an endpoint, at most
 
 STATEMENTS = (_OPEN_RUNS, _LETTERS, _OWED)
 
@@ -63,6 +64,7 @@ class Gauges:
         posts: messages that Slack does not show at all.
         edits: messages that Slack shows in an older form; since when is not stored.
         post_planned_at: when the oldest of the posts was planned.
+        rests: until when each endpoint that failed lately is not asked; some of it may be past.
     """
 
     runs: tuple[OpenRuns, ...] = ()
@@ -71,6 +73,7 @@ class Gauges:
     posts: int = 0
     edits: int = 0
     post_planned_at: datetime | None = None
+    rests: tuple[datetime, ...] = ()
 
     def count(self, state: RunState) -> int:
         return sum(some.count for some in self.runs if some.state is state)
@@ -92,6 +95,7 @@ async def read_gauges(connection: AsyncConnection) -> Gauges:
     runs = await connection.execute(_OPEN_RUNS)
     letters = (await connection.execute(_LETTERS)).one()
     owed = (await connection.execute(_OWED)).one()
+    rests = (await connection.execute(_RESTS)).scalars()
     return Gauges(
         runs=tuple(record(OpenRuns, row, state=RunState(row.state)) for row in runs),
         letters=letters.count,
@@ -99,4 +103,5 @@ async def read_gauges(connection: AsyncConnection) -> Gauges:
         posts=owed.posts,
         edits=owed.count - owed.posts,
         post_planned_at=owed.planned_at,
+        rests=tuple(sorted(rests)),
     )

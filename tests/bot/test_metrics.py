@@ -195,6 +195,7 @@ def test_what_is_open_is_shown_with_its_age() -> None:
         posts=3,
         edits=4,
         post_planned_at=at(7),
+        rests=(at(9), at(10), at(12)),
     )
     health = Health(gauges=gauges)
     assert now(health, "runs_open", stage="draft", state="queued", model="none") == 2
@@ -204,6 +205,7 @@ def test_what_is_open_is_shown_with_its_age() -> None:
     assert (now(health, "inbox_length"), now(health, "inbox_age_seconds")) == (5, 120)
     assert (now(health, "outbox_length", owed="post"), now(health, "outbox_length", owed="edit")) == (3, 4)
     assert now(health, "outbox_age_seconds") == 180
+    assert now(health, "endpoints_resting") == 1
     assert (now(health, "database_up"), now(health, "ready")) == (1, 1)
 
 

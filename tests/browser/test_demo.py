@@ -203,6 +203,8 @@ async def test_a_text_sent_back_comes_again_with_the_reason_taken_up(visitor: Vi
     await visitor.review(state="superseded")
     await visitor.review(2)
     await expect(visitor.kind("card", "final").last).to_contain_text("read: brief, final 1")
+    trail = visitor.thread.get_by_role("list", name="Stages so far").locator(".step-state")
+    await expect(trail).to_have_text(["superseded", "awaiting review"])
 
 
 async def test_a_second_start_goes_on_where_the_first_ended(page: Page, tmp_path: Path) -> None:

@@ -529,7 +529,9 @@ def is_a_sweeps(call: Call) -> bool:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    "fault", [Fault.SERVER_ERROR_BEFORE, Fault.HTML, Fault.ERROR("fatal_error"), Fault.ERROR("news_to_us")], ids=str
+    "fault",
+    [Fault.SERVER_ERROR_BEFORE, Fault.HTML, Fault.ERROR("fatal_error"), Fault.ERROR("news_to_us")],
+    ids=lambda fault: fault.error or fault.happening.name,
 )
 async def test_a_reading_that_breaks_off_counts_as_none(house: House, method: str, fault: Fault) -> None:
     root = await missed(house)

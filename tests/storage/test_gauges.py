@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from storage.database import Database
 from storage.gauges import STATEMENTS, Gauges, read_gauges
-from storage.records import Kind, RunState
+from storage.records import Cooldown, Kind, RunState
 from tests.storage.records import NOON, at, letter, message, run, work
 
 STORED = 20_000
@@ -61,6 +61,16 @@ async def explained(database: Database) -> list[str]:
 
 async def test_where_nothing_happened_nothing_is_open(database: Database) -> None:
     assert await gauges(database) == Gauges()
+
+
+async def test_an_endpoint_that_rests_is_there_until_it_answers(database: Database) -> None:
+    async with database.transaction() as saved:
+        for name, until in (("snail", at(2)), ("sloth", at(1)), ("hare", None)):
+            await saved.cooldowns.note(Cooldown(endpoint=name, failures=2, code="http_503", at=NOON, until=until))
+    assert (await gauges(database)).rests == (at(1), at(2))
+    async with database.transaction() as saved:
+        await saved.cooldowns.forget("sloth")
+    assert (await gauges(database)).rests == (at(2),)
 
 
 async def test_runs_are_counted_by_stage_state_and_model_with_the_oldest_of_each(database: Database) -> None:

@@ -9,8 +9,8 @@ export function stagesOf(messages) {
   for (const message of messages) {
     const { kind, run, stage, state } = payload(message);
     if (kind === "card" && stage) runs.set(run ?? message.ts, { stage, state });
-    else if (kind === "review" && stage && run) runs.set(run, { stage, state }); // a text posted again has no card
-    else if (kind === "verdict" && state && run && runs.has(run)) runs.set(run, { ...runs.get(run), state });
+    // A text posted again has no card of its run's; what verdicts announce stands on the review's card, too.
+    else if (kind === "review" && stage && run) runs.set(run, { stage, state });
   }
   return [...runs.values()];
 }
