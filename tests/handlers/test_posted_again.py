@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from handlers.incoming import Wish
+from handlers.incoming import Verb, Wish
 from handlers.status import somebody_wants_context
 from storage.ledger import first_fault
 from storage.records import Answer, Kind
@@ -99,7 +99,14 @@ async def test_the_thread_is_told_first_then_come_the_parts_then_the_card(house:
     assert [one.kind for one in said] == [Kind.VERDICT, Kind.ANSWER, Kind.ANSWER, Kind.ANSWER, Kind.REVIEW]
     card = said[-1]
     assert words_of(card).startswith(f"Waiting for a reviewer · text {text.sha256[:8]}")
-    assert [button["action"] for button in said[-2].body["buttons"]] == ["critique", "revise", "final", "context"]
+    assert [button["action"] for button in said[-2].body["buttons"]] == [
+        "critique",
+        "revise",
+        "final",
+        "to_code",
+        "second_opinion",
+        "context",
+    ]
     assert {button["value"] for button in said[-2].body["buttons"]} == {(await newest(house, text)).id}
 
 
@@ -220,3 +227,13 @@ async def test_critiques_of_the_text_are_critiques_of_what_is_posted_again(house
     await house.another_final(await newest(house, text), note="shorter")
     _, prompt = house.models.asked[-1]
     assert "critique 1" in prompt.user
+
+
+async def test_again_means_what_somebody_asked_for_and_not_that(house: House, text: Answer) -> None:
+    await is_edited(house, text)
+    await house.reacts(RAE, text)
+    asked = await house.run_of(text)
+    work = await house.work(text.work_id)
+    await house.asks(None, work=work, verb=Verb.AGAIN, person=SAM)  # type: ignore[arg-type]
+    again = (await house.runs(text.work_id))[-1]
+    assert (again.stage, again.note, again.target_id) == (asked.stage, asked.note, asked.target_id)
