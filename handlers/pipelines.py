@@ -159,13 +159,13 @@ def already(walk: Walk) -> str:
 def stuck(walks: Sequence[Walk], runs: Sequence[Run], *, at: str = "") -> Walk | None:
     """The walk that `again` goes on with: one that got stuck, where nobody asked for anything since.
 
-    `at`: at this run and no other, whatever was asked for since.
+    `at`: at the step that this run was, whatever was asked for since.
     """
     last = walks[-1] if walks else None
     if last is None or last.state is not WalkState.STUCK or last.ended_at is None:
         return None
     if at:
-        return last if last.run_id == at else None
+        return last if any(run.id == at and run.walk == step_of(last) for run in runs) else None
     asked = (run for run in runs if run.entrance != Entrance.POSTED_AGAIN)
     return None if any(run.asked_at > last.ended_at for run in asked) else last
 
