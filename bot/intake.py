@@ -54,6 +54,8 @@ _SILENT_TRIES = 8
 _A_WAIT_IS_TOLD = timedelta(seconds=60)
 _LONGEST_WAIT = 60.0
 _CLOCKS_DIFFER = timedelta(seconds=5)
+_OUTSIDE = frozenset({Entrance.COMMAND, Entrance.FORM})
+"""Where people ask beside their threads, and are answered there."""
 
 Privately = Callable[..., Awaitable[None]]
 Said = Request | Reaction | Click | Reason | Deletion
@@ -346,20 +348,18 @@ async def _refuse(said: Said, sentence: str, tools: Tools) -> Handled:
 
 
 async def _work_of(said: Said, saved: Saved) -> Work | None:
-    """The work in whose thread somebody asked; a slash command is always asked outside."""
-    if isinstance(said, Reaction | Click | Deletion) or (
-        isinstance(said, Request) and said.entrance is Entrance.COMMAND
-    ):
+    """The work in whose thread somebody asked; None where they asked outside."""
+    if isinstance(said, Reaction | Click | Deletion) or (isinstance(said, Request) and said.entrance in _OUTSIDE):
         return None
     return await saved.works.in_thread(said.team, said.channel, said.thread_ts) if said.thread_ts else None
 
 
 async def _privately(said: Request | Click, body: Body, tools: Tools) -> None:
-    is_command = isinstance(said, Request) and said.entrance is Entrance.COMMAND
+    is_outside = isinstance(said, Request) and said.entrance in _OUTSIDE
     await tools.answer_privately(
         reply_url=said.reply_url if isinstance(said, Request) else None,
         channel=said.channel,
         person=said.person,
-        thread_ts=None if is_command else said.thread_ts,
+        thread_ts=None if is_outside else said.thread_ts,
         body=body,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,11 +11,12 @@ from handlers import messages
 from handlers.context import Context
 from handlers.cooling import after, rests
 from handlers.errors import ModelFailed
-from handlers.ports import Assignment, Clock, ModelAnswer, Models, Prompt, Sleep
+from handlers.ports import Assignment, Clock, ModelAnswer, Models, Prompt, Settle, Sleep
 from handlers.purse import Purse
 from handlers.result import Answered
 from handlers.routing import Route, too_long
 from handlers.stack import Stack
+from handlers.still_allowed import PLACE_UNKNOWN
 from handlers.words import storable
 from storage.database import Database
 from storage.records import Cooldown, Run
@@ -24,6 +25,9 @@ from storage.trouble import is_trouble
 PATIENCE = timedelta(seconds=60)
 """So long a run waits for a model that rests, if nobody else may answer."""
 _SERVED_LIMIT = 200  # the column's
+
+May = Callable[[], Awaitable[None]]
+"""Returns where the run's words may still be sent; raises where not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +68,17 @@ class Question:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Tools:
+    """What asking takes."""
+
+    models: Models
+    purse: Purse
+    storage: Database
+    now: Clock
+    may: May
+
+
 async def ask_in_order(
     question: Question,
     *,
@@ -71,16 +86,18 @@ async def ask_in_order(
     purse: Purse,
     storage: Database,
     now: Clock,
+    may: May,
     waits: Callable[[str], None] = lambda _: None,
     sleep: Sleep = asyncio.sleep,
 ) -> Answered:
     """Ask the assigned model, then its fallbacks; those that rest come last, if it is worth waiting for them.
 
-    `waits` is told why nobody is asked just now, and "" once somebody is.
+    `may` is awaited before each attempt; `waits` is told why nobody is asked just now, and "" once somebody is.
 
     Raises:
         ModelFailed: nobody answered; its sentence says who was asked, who was not, and why.
     """
+    tools = _Tools(models=models, purse=purse, storage=storage, now=now, may=may)
     decided, stack = question.decided, question.stack
     tried: dict[str, ModelFailed] = {}
     resting: list[tuple[Cooldown, str]] = []
@@ -93,7 +110,7 @@ async def ask_in_order(
             tried[key] = ModelFailed(sentence, code="resting")
             resting.append((cooling[stack.models[key].endpoint], key))
             continue
-        answer = await _ask(question, key, tried, models=models, purse=purse, storage=storage, now=now)
+        answer = await _ask(question, key, tried, tools)
         if answer is not None:
             return _answered(answer, key, question, tried)
     for cooldown, key in sorted(resting, key=lambda one: (one[0].until, one[1])):
@@ -103,7 +120,7 @@ async def ask_in_order(
         waits(tried[key].sentence)
         await sleep(max(0.0, wait.total_seconds()))
         waits("")
-        answer = await _ask(question, key, tried, models=models, purse=purse, storage=storage, now=now)
+        answer = await _ask(question, key, tried, tools)
         if answer is not None:
             return _answered(answer, key, question, tried)
     told = " ".join([" Then: ".join(failure.sentence for failure in tried.values()), *_not_asked(decided)])
@@ -116,26 +133,25 @@ async def _cooling(storage: Database, now: Clock) -> dict[str, Cooldown]:
         return await saved.cooldowns.current(now())
 
 
-async def _ask(
-    question: Question,
-    key: str,
-    tried: dict[str, ModelFailed],
-    *,
-    models: Models,
-    purse: Purse,
-    storage: Database,
-    now: Clock,
-) -> ModelAnswer | None:
+async def _ask(question: Question, key: str, tried: dict[str, ModelFailed], tools: _Tools) -> ModelAnswer | None:
     """One model's answer; None if it gave none, which then stands in `tried` and, for all processes, in the tables."""
-    assignment, prompt, began = question.to(key), question.prompt, now()
+    assignment, prompt, began = question.to(key), question.prompt, tools.now()
+    reserve = tools.purse.before(key, assignment.model, prompt)
+
+    async def before() -> Settle:
+        await tools.may()
+        return await reserve()
+
     try:
-        answer = await models.ask(assignment, prompt, before=purse.before(key, assignment.model, prompt))
+        answer = await tools.models.ask(assignment, prompt, before=before)
     except ModelFailed as failure:
+        if failure.code == PLACE_UNKNOWN:
+            raise  # which is nothing of this model's
         tried[key] = failure
-        await _remember(assignment, failure, began, storage=storage, now=now)
+        await _remember(assignment, failure, began, storage=tools.storage, now=tools.now)
         return None
     tried.pop(key, None)
-    await _remember(assignment, None, began, storage=storage, now=now)
+    await _remember(assignment, None, began, storage=tools.storage, now=tools.now)
     return answer
 
 

@@ -39,6 +39,7 @@ class Entrance(StrEnum):
     BUTTON = "button"
     PIPELINE = "pipeline"
     SHORTCUT = "shortcut"
+    FORM = "form"  # the advice of the four questions, run as it stands
     SEND_BACK = "send_back"
     POSTED_AGAIN = "posted_again"  # nobody asked a model: the same text in new messages
 
@@ -58,6 +59,7 @@ class Request:
         note_by: whose words the note is, where they are not the person's own: an earlier request asked again.
         second_to: the answer a second opinion is wanted on.
         lane: where an earlier request belonged, that is asked again.
+        run_id: which earlier request that is, by its run; empty: the newest of the thread.
         reply_url: where a slash command can be answered privately; forgotten once handled.
         pipeline: the name of what they want to be run, as they wrote it, and `start` the stage to run it from.
     """
@@ -84,6 +86,7 @@ class Request:
     lane: Lane | None = None
     pipeline: str = ""
     start: StageName | None = None
+    run_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}

@@ -156,12 +156,18 @@ def already(walk: Walk) -> str:
     return f"{walk.name} is under way in this thread, at {where}. `{messages.BOT} cancel` stops it; then ask again."
 
 
-def stuck(walks: Sequence[Walk], runs: Sequence[Run]) -> Walk | None:
-    """The walk that `again` goes on with: one that got stuck, where nobody asked for anything since."""
+def stuck(walks: Sequence[Walk], runs: Sequence[Run], *, at: str = "") -> Walk | None:
+    """The walk that `again` goes on with: one that got stuck, where nobody asked for anything since.
+
+    `at`: at the step that this run was, whatever was asked for since.
+    """
     last = walks[-1] if walks else None
     if last is None or last.state is not WalkState.STUCK or last.ended_at is None:
         return None
-    return None if any(run.asked_at > last.ended_at for run in runs) else last
+    if at:
+        return last if any(run.id == at and run.walk == step_of(last) for run in runs) else None
+    asked = (run for run in runs if run.entrance != Entrance.POSTED_AGAIN)
+    return None if any(run.asked_at > last.ended_at for run in asked) else last
 
 
 def go_on(walk: Walk, run: Run) -> tuple[Walk, Run]:

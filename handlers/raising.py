@@ -12,7 +12,7 @@ from handlers.incoming import Entrance, Request, Verb
 from handlers.ports import Clock, Person, Slack
 from handlers.request import forget_url, look_around, owed
 from handlers.soundness import is_group
-from handlers.stack import Stack, StageName
+from handlers.stack import Stack
 from handlers.words import Body, Span, line, people
 from storage.database import Database, Saved
 from storage.records import Entry, Kind, Letter, Message, Raised, Run, Work
@@ -180,23 +180,16 @@ async def _raise(found: _Offer, request: Request, *, named: bool, saved: Saved, 
 
 def _once_more(run: Run, work: Work, *, now: Clock) -> Letter:
     """The request of a run that was refused, in the name of whoever asked for it; a walk goes on where it is stuck."""
-    walks = run.walk is not None
     request = Request(
         key=f"raised/{work.id}",
-        entrance=Entrance.MENTION if walks else Entrance(run.entrance),
-        verb=Verb.AGAIN if walks else Verb.STAGE,
-        stage=StageName(run.stage),
-        revises=run.revises,
+        entrance=Entrance.MENTION if run.walk else Entrance(run.entrance),
+        verb=Verb.AGAIN,
+        run_id=run.id,
         team=work.team,
         channel=work.channel,
         person=run.asked_by,
         at=now(),
-        words="" if walks else run.note,
         thread_ts=work.thread_ts,
-        target_id=None if walks else run.target_id,
-        note_by=None if walks else run.note_by,
-        second_to=run.second_to,
-        lane=run.lane,
     )
     line_ = f"{work.team}/{work.channel}/{work.thread_ts}"[:_LINE_LIMIT]
     return Letter(key=request.key, kind="request", line=line_, body=request.to_json(), received_at=now())

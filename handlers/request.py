@@ -78,7 +78,7 @@ async def somebody_asked(
         return
     stuck = None
     if request.verb is Verb.AGAIN:
-        stuck = pipelines.stuck(around.walks, around.runs)
+        stuck = pipelines.stuck(around.walks, around.runs, at=request.run_id)
         request = again(request, around, stuck)
     elif request.verb is Verb.SECOND_OPINION:
         request = _second_opinion(request, around)
@@ -227,12 +227,13 @@ def on_a_walk(opening: Opening, plan: pipelines.Plan | None, stuck: Walk | None,
 def again(request: Request, around: Surroundings, stuck: Walk | None = None) -> Request:
     """The newest request of a thread once more, on the same text, in the name of whoever says so now.
 
-    Where a walk is stuck, its step once more.
+    Where a walk is stuck, its step once more; where the request names a run, what that was asked for by.
     """
-    if not around.runs:
+    asked = [run for run in around.runs if run.entrance != Entrance.POSTED_AGAIN]  # nobody asked for that
+    if not asked:
         raise Refusal(f"Nothing has been asked for in this thread yet. Try `{messages.BOT} draft …`.")
-    asked_for = [run for run in around.runs if run.entrance != Entrance.POSTED_AGAIN]
-    last = next((run for run in asked_for if stuck and run.id == stuck.run_id), asked_for[-1])
+    wanted = stuck.run_id if stuck else request.run_id
+    last = next((run for run in asked if run.id == wanted), asked[-1])
     note = "\n".join(words for words in (last.note, request.words) if words)
     added = (request.person,) if request.words else ()
     return replace(

@@ -20,7 +20,7 @@ from handlers.routing import NoRoute, Route, route
 from handlers.second_opinion import First, first_of, known_then, route_beside, same_material
 from handlers.sources import NOTHING_READ, Readings, hand_over, read_sources
 from handlers.stack import Stack, StageName
-from handlers.still_allowed import see_that_it_may_go_on
+from handlers.still_allowed import Channel
 from handlers.walk import step_failed
 from handlers.words import Body
 from storage.crashpoints import crashpoint
@@ -72,7 +72,8 @@ async def run_stage(
         _give_up_what_ends_the_process(run)
         decided = decide(run, work, stack, first)
         async with _beating(run, work, decided, heartbeats=heartbeats) as beat:
-            await see_that_it_may_go_on(work, stack, slack=slack, waits=beat.waits)
+            channel = Channel(work, stack, slack=slack, now=now, waits=beat.waits)
+            await channel.may_be_worked_in()
             if first is None:
                 readings = await read_sources(run, work, sources=sources)
                 context, seen = prepare(run, work, answers, decided, stack, readings=readings, marker=new_id("m"))
@@ -81,7 +82,15 @@ async def run_stage(
             await _remember(run, decided, context, storage=storage, now=now)
             beat.seen = sentence(context.manifest)
             question = Question(run=run, channel=work.channel, decided=decided, context=context, stack=stack)
-            got = await ask_in_order(question, models=models, purse=purse, storage=storage, now=now, waits=beat.waits)
+            got = await ask_in_order(
+                question,
+                models=models,
+                purse=purse,
+                storage=storage,
+                now=now,
+                may=channel.may_be_worked_in,
+                waits=beat.waits,
+            )
         stage = StageName(run.stage)
         allowed = stack.rules(stage).max_output_tokens
         deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)

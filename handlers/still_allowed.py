@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from handlers import messages
 from handlers.errors import ModelFailed
-from handlers.ports import LookupFailed, Slack, Sleep
+from handlers.ports import Clock, LookupFailed, Slack, Sleep
 from handlers.request import check_place
 from handlers.stack import Stack
 from storage.records import Work
 
 _PAUSES = (1.0, 2.0, 5.0, 10.0, *[30.0] * 9)
 """Seconds between the looks: five minutes in all."""
+FRESH = timedelta(seconds=30)
+"""So old may a look be when a model is asked: whoever waited longer, for a place or for one that rests, looks again."""
+PLACE_UNKNOWN = "place_unknown"
+
+
+class Channel:
+    """The channel of one run, looked at as often as its words may be sent."""
+
+    def __init__(
+        self, work: Work, stack: Stack, *, slack: Slack, now: Clock, waits: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._work, self._stack, self._slack, self._now, self._waits = work, stack, slack, now, waits
+        self._seen_at: datetime | None = None
+
+    async def may_be_worked_in(self) -> None:
+        """Return if it may, by a look that is fresh; raises as `see_that_it_may_go_on` does."""
+        at = self._now()
+        if self._seen_at is not None and timedelta(0) <= at - self._seen_at <= FRESH:
+            return
+        await see_that_it_may_go_on(self._work, self._stack, slack=self._slack, waits=self._waits)
+        self._seen_at = at
 
 
 async def see_that_it_may_go_on(
@@ -45,5 +67,5 @@ async def see_that_it_may_go_on(
     raise ModelFailed(
         "Slack has not told me about this channel for five minutes, so nothing was sent to a model. "
         f"`{messages.BOT} again` tries once more.",
-        code="place_unknown",
+        code=PLACE_UNKNOWN,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from handlers.incoming import Entrance
@@ -28,5 +29,10 @@ def unheard_reason(run: Run, before: Sequence[Run], answers: Sequence[Answer]) -
         if earlier.state is RunState.ANSWERED:
             return ""
         if earlier.entrance == Entrance.SEND_BACK and earlier.target_id == target.id and earlier.state in _LOST:
-            return "" if earlier.note in run.note else earlier.note
+            return "" if _stands_in(run.note, earlier.note) else earlier.note
     return ""
+
+
+def _stands_in(note: str, reason: str) -> bool:
+    """Whether a note holds these very words, and not merely their letters within others."""
+    return re.search(rf"(?<!\w){re.escape(reason)}(?!\w)", note) is not None

@@ -155,6 +155,10 @@ async def at_no_cost() -> Settle:
     return _nothing_came
 
 
+async def always() -> None:
+    """The May of a channel that nothing happens to."""
+
+
 def an_answer(text: str, served: str | None = None, **more: Any) -> ModelAnswer:
     said: dict[str, Any] = {
         "stop": StopReason.FINISHED,

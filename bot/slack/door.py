@@ -382,7 +382,7 @@ class Door:
         )
 
     def _routed(self, body: Payload, view: Payload) -> Request | None:
-        """The same as a slash command with these words; None for what cannot be started so, which its form says."""
+        """What was advised, with these words; None for what cannot be started so, which its form says."""
         try:
             wanted = read_wanted(view)
         except Faulty:
@@ -393,7 +393,7 @@ class Door:
             moment(thread_ts)
         return Request(
             key=_key("view", view["id"]),
-            entrance=Entrance.COMMAND,
+            entrance=Entrance.FORM,
             verb=Verb.FRESH if wanted.is_fresh else Verb.STAGE,
             stage=wanted.stage,
             team=_team_of(body),

@@ -18,7 +18,7 @@ from handlers.result import Answered
 from handlers.routing import Route, route
 from handlers.stack import Stack, StageName
 from storage.records import Cooldown, Lane, Run, RunState, Work
-from tests.fakes import FakeModels, a_model
+from tests.fakes import FakeModels, a_model, always
 from tests.handlers.house import LAUNCH, TEAM, House
 
 BUSY = ModelFailed("hare answered HTTP 503, tried 3 times.", code="http_503", retryable=True)
@@ -64,6 +64,7 @@ class Desk:
             purse=Purse(run, a_work(self.house.now), self.stack, storage=self.house.storage, now=self.house.now),
             storage=self.house.storage,
             now=self.house.now,
+            may=always,
             waits=self.waits.append,
             sleep=self.sleep,
         )

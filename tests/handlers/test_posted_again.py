@@ -99,9 +99,13 @@ async def test_the_thread_is_told_first_then_come_the_parts_then_the_card(house:
     assert [one.kind for one in said] == [Kind.VERDICT, Kind.ANSWER, Kind.ANSWER, Kind.ANSWER, Kind.REVIEW]
     card = said[-1]
     assert words_of(card).startswith(f"Waiting for a reviewer · text {text.sha256[:8]}")
-    first = [one for one in await house.said(text.work_id, Kind.ANSWER) if one.answer_id == text.id]
-    assert [button["label"] for button in said[-2].body["buttons"]] == [
-        button["label"] for button in first[-1].body["buttons"]
+    assert [button["action"] for button in said[-2].body["buttons"]] == [
+        "critique",
+        "revise",
+        "final",
+        "to_code",
+        "second_opinion",
+        "context",
     ]
     assert {button["value"] for button in said[-2].body["buttons"]} == {(await newest(house, text)).id}
 
@@ -213,20 +217,6 @@ async def test_the_ledger_and_the_run_say_what_happened_and_that_no_model_was_as
         assert await saved.runs.context(run.id) is not None
 
 
-async def test_again_asks_for_what_somebody_asked_for_and_not_for_the_posting(house: House) -> None:
-    house.models.scripts["careful"] = [THREE_PARTS]
-    drafted = await house.asks("draft", "Announce the open cage", person=ANN)
-    await house.runs_all()
-    draft, work = await house.answer_of(drafted), await house.work(drafted.work_id)
-    text = await house.another_final(draft, note="shorter")
-    house.now.goes_on(minutes=1)
-    await is_edited_once(house, text)
-    await house.reacts(RAE, text)
-    await house.posts()
-    run = await house.asks("final", verb=Verb.AGAIN, work=work, person=SAM)
-    assert (run.stage, run.target_id, run.note, run.note_by) == ("final", draft.id, "shorter", (ANN,))
-
-
 async def test_critiques_of_the_text_are_critiques_of_what_is_posted_again(house: House, text: Answer) -> None:
     work = await house.work(text.work_id)
     await house.asks("critique", work=work, target_id=text.id)
@@ -237,3 +227,13 @@ async def test_critiques_of_the_text_are_critiques_of_what_is_posted_again(house
     await house.another_final(await newest(house, text), note="shorter")
     _, prompt = house.models.asked[-1]
     assert "critique 1" in prompt.user
+
+
+async def test_again_means_what_somebody_asked_for_and_not_that(house: House, text: Answer) -> None:
+    await is_edited(house, text)
+    await house.reacts(RAE, text)
+    asked = await house.run_of(text)
+    work = await house.work(text.work_id)
+    await house.asks(None, work=work, verb=Verb.AGAIN, person=SAM)  # type: ignore[arg-type]
+    again = (await house.runs(text.work_id))[-1]
+    assert (again.stage, again.note, again.target_id) == (asked.stage, asked.note, asked.target_id)

@@ -352,3 +352,67 @@ async def test_a_walk_goes_on_at_the_step_that_the_limit_stopped(house: House) -
     async with house.storage.reading() as saved:
         (walk,) = await saved.walks.of_work(first.work_id)
     assert walk.state is WalkState.DONE
+
+
+async def test_a_walk_goes_on_at_its_step_though_somebody_asked_for_something_else_meanwhile(house: House) -> None:
+    house.stack = a_stack(
+        models={"quick": a_model(price=CHEAP), "careful": a_model(id="careful-1", trust=5, price=PRICE)},
+        stages={"polish": {"max_output_tokens": 4_000}},
+        pipelines={"pair": ["draft", "polish"]},
+        budgets={"run_usd": 0.25},
+    )
+    first = await house.asks("draft", "Announce the open cage. run pair")
+    await house.runs_all()
+    stopped = (await house.runs(first.work_id))[-1]
+    await house.posts()
+    house.now.goes_on(seconds=60)
+    await house.asks("scout", "look elsewhere", work=await house.work(first.work_id), person=STAN)
+    await house.runs_all()
+    await raises(house, stopped)
+    again = await goes_on(house)
+    assert (again.stage, again.state, again.asked_by, again.note) == ("polish", RunState.ANSWERED, ANN, "")
+    assert again.walk == stopped.walk
+    async with house.storage.reading() as saved:
+        (walk,) = await saved.walks.of_work(first.work_id)
+    assert walk.state is WalkState.DONE
+
+
+async def test_where_another_walk_began_meanwhile_the_stopped_step_is_asked_for_by_itself(house: House) -> None:
+    house.stack = a_stack(
+        models={"quick": a_model(price=CHEAP), "careful": a_model(id="careful-1", trust=5, price=PRICE)},
+        stages={"polish": {"max_output_tokens": 4_000}},
+        pipelines={"pair": ["draft", "polish"], "alone": ["scout"]},
+        budgets={"run_usd": 0.25},
+    )
+    first = await house.asks("draft", "Announce the open cage. run pair")
+    await house.runs_all()
+    stopped = (await house.runs(first.work_id))[-1]
+    await house.posts()
+    house.now.goes_on(seconds=60)
+    await house.asks("scout", "once run alone", work=await house.work(first.work_id), person=STAN)
+    await house.runs_all()
+    await raises(house, stopped)
+    again = await goes_on(house)
+    assert (again.stage, again.state, again.asked_by, again.walk) == ("polish", RunState.ANSWERED, ANN, None)
+    assert again.target_id == stopped.target_id
+
+
+async def test_of_two_notices_about_one_step_the_first_goes_on_with_the_walk_too(house: House) -> None:
+    house.stack = a_stack(
+        models={"quick": a_model(price=CHEAP), "careful": a_model(id="careful-1", trust=5, price=PRICE)},
+        stages={"polish": {"max_output_tokens": 4_000}},
+        pipelines={"pair": ["draft", "polish"]},
+        budgets={"run_usd": 0.25},
+    )
+    first = await house.asks("draft", "Announce the open cage. run pair")
+    await house.runs_all()
+    stopped = (await house.runs(first.work_id))[-1]
+    house.now.goes_on(seconds=60)
+    again = await house.asks(None, work=await house.work(first.work_id), verb=Verb.AGAIN)  # type: ignore[arg-type]
+    await house.runs_all()
+    assert (await house.run(again)).error_code == "budget"
+    await raises(house, stopped)
+    assert (await goes_on(house)).walk == stopped.walk
+    async with house.storage.reading() as saved:
+        (walk,) = await saved.walks.of_work(first.work_id)
+    assert walk.state is WalkState.DONE

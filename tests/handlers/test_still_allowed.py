@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from handlers.errors import ModelFailed, Refusal
-from handlers.ports import LookupFailed, Place
+from handlers.ports import Assignment, Before, LookupFailed, ModelAnswer, Place, Prompt
 from handlers.still_allowed import see_that_it_may_go_on
 from storage.records import RunState
-from tests.fakes import a_stack
+from tests.fakes import FakeModels, a_stack
 from tests.handlers.house import ANN, LAUNCH, House
 
 CHANGES = {
@@ -73,3 +75,50 @@ async def test_silence_for_five_minutes_is_never_a_yes(house: House) -> None:
     assert told.value.code == "place_unknown"
     assert 280 <= sum(slack.slept) <= 320
     assert not isinstance(told.value, Refusal)
+
+
+class InLine(FakeModels):
+    """Models whose place comes free only after a while, in which something happens."""
+
+    def __init__(self, house: House, happens: Callable[[], None], *, seconds: float) -> None:
+        super().__init__()
+        self.house, self.happens, self.seconds = house, happens, seconds
+
+    async def ask(self, assignment: Assignment, prompt: Prompt, *, before: Before) -> ModelAnswer:
+        self.house.now.goes_on(seconds=self.seconds)
+        self.happens()
+        return await super().ask(assignment, prompt, before=before)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_whoever_waited_for_a_model_looks_again_before_it_is_asked(house: House, change: str) -> None:
+    place, says = CHANGES[change]
+    house.models = InLine(house, lambda: house.slack.places.update({LAUNCH: place}), seconds=60)
+    run = await house.asks("draft", "Announce the open cage")
+    await house.runs_all()
+    assert house.models.asked == []
+    assert (await house.run(run)).state is RunState.REFUSED
+    assert says in await house.card_of(run)
+    async with house.storage.reading() as saved:
+        assert await saved.spendings.of_run(run.id) == []
+
+
+async def test_who_did_not_wait_asks_slack_once(house: House) -> None:
+    house.models = InLine(house, lambda: None, seconds=1)
+    await house.asks("draft", "Announce the open cage")
+    house.slack.asked.clear()
+    await house.runs_all()
+    assert len(house.slack.asked) == 1
+
+
+async def test_where_slack_falls_silent_meanwhile_no_other_model_is_tried(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handlers.still_allowed._PAUSES", (0.0,))
+    house.stack = a_stack(stages={"draft": {"model": "quick", "fallbacks": ["careful"]}})
+    house.models = InLine(house, lambda: house.slack.silent_about.add("place"), seconds=60)
+    run = await house.asks("draft", "Announce the open cage")
+    await house.runs_all()
+    assert house.models.asked == []
+    assert (await house.run(run)).error_code == "place_unknown"
+    assert (await house.card_of(run)).count("Slack has not told me") == 1

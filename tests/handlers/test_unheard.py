@@ -39,6 +39,7 @@ def carried(state: RunState = FAILED, **more: Any) -> Run:
         (run("final", target_id="a-2"), [carried()], "name the date"),
         (run("final", target_id="a-1"), [carried()], ""),  # another text than was sent back
         (run("final", note="do name the date"), [carried()], ""),  # it is there already
+        (run("final", note="another angle"), [carried(note="no")], "no"),  # which is only part of a word there
         (run("final"), [carried(ANSWERED)], ""),
         (run("final"), [carried(CANCELLED)], ""),  # somebody did not want it
         (run("final"), [carried(), run("polish", state=ANSWERED)], ""),

@@ -177,3 +177,24 @@ async def test_the_stack_is_shown_to_whoever_asks_alone(tmp_path: Path) -> None:
         assert "100 % of runs, about $0.0" in told
         assert "old · answers · $1.00 / $2.00, stale: checked 31 Jan 2025 · no runs" in told
         assert us.in_thread(root, "notice") == []
+
+
+async def test_the_form_runs_what_it_advised_though_the_brief_ends_with_a_pipelines_name(tmp_path: Path) -> None:
+    async with team(tmp_path, more='[pipelines]\ncontent = ["draft", "critique"]') as us:
+        for brief in ("Write down how our teams run content", "Write down how our teams run contnet"):
+            advice = await advised(us, await opens(us, brief), FIRST_PASS)
+            assert (await us.person("ann").submits(advice)).ok
+            await us.quiet()
+            assert us.states(await us.root_of(brief)) == [("draft", "answered")]
+
+
+async def test_in_a_thread_of_code_the_form_criticises_the_patch(tmp_path: Path) -> None:
+    async with team(tmp_path) as us:
+        root = await us.starts("implement", BRIEF)
+        await us.asks(root, "route", person="rae")
+        await us.clicks("route", us.last(root, "notice"), person="rae")
+        advice = await advised(us, await form_of(us, "rae"), {**FIRST_PASS, "job": "critique"}, person="rae")
+        assert (await us.person("rae").submits(advice)).ok
+        await us.quiet()
+        assert us.states(root) == [("implement", "answered"), ("critique", "answered")]
+        assert "patch 1" in us.card(root)

@@ -41,7 +41,7 @@ from handlers.stack import Model, Stack, StageName
 from storage.records import Cooldown, Lane, Run, RunState, Work
 from tests.bot.models.conftest import PROMPT, Asking
 from tests.bot.models.recorder import Played, Recorder, answering, response
-from tests.fakes import FakeClock, at_no_cost, fake_cut
+from tests.fakes import FakeClock, always, at_no_cost, fake_cut
 from tests.handlers.house import House, open_house
 
 # --- the world of the combinations --------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ async def asked(decided: Route, context: Context, stack: Stack, models: Assigned
         question = Question(run=RUN, channel=HERE, decided=decided, context=context, stack=stack)
         storage: Any = Forgetful()  # all it is asked for
         purse = Purse(RUN, WORK, stack, storage=storage, now=lambda: NOON)
-        return await ask_in_order(question, models=models, purse=purse, storage=storage, now=lambda: NOON)
+        return await ask_in_order(question, models=models, purse=purse, storage=storage, now=lambda: NOON, may=always)
     except ModelFailed as failed:
         return failed
 

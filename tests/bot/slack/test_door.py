@@ -289,9 +289,9 @@ def test_the_modal_brings_a_note_and_a_brief() -> None:
 # the four questions
 
 
-def test_run_it_is_a_slash_command_with_the_same_words() -> None:
+def test_run_it_is_a_slash_command_with_the_same_words_that_name_nothing_else() -> None:
     request, same = asked(run_it()), asked(command())
-    assert request == replace(same, key=request.key, reply_url=None)
+    assert request == replace(same, key=request.key, reply_url=None, entrance=Entrance.FORM)
     assert request.key == "view/V0ROUTE"
     assert one(run_it()).line != one(run_it(id="V0OTHER")).line
 
