@@ -169,6 +169,7 @@ class Countersign(Parts):
             answer_privately=self.chat.answer_privately,
             abort=self.courier.abort,
             stack_since=lambda: self.live.loaded_at,
+            newer_stack=lambda: next((f"{one.code} in line {one.line}." for one in self.live.problems), ""),
             cut=cut,
             link_to=lambda channel, ts: address_of(who["url"], channel, ts),
             metrics=self.metrics,

@@ -73,6 +73,7 @@ class Tools:
     answer_privately: Privately
     abort: Callable[[Run], Awaitable[None]]
     stack_since: Callable[[], datetime]
+    newer_stack: Callable[[], str]
     cut: Cut
     link_to: LinkTo
     metrics: Metrics = field(default_factory=Metrics)
@@ -307,9 +308,14 @@ async def _answer(request: Request, tools: Tools) -> Body | None:
         case Verb.ROUTE:
             return await somebody_wants_questions(request, storage=tools.storage, now=tools.now)
         case Verb.STACK:
-            since = tools.stack_since()
             return await somebody_wants_stack(
-                request, storage=tools.storage, stack=stack, loaded_at=since, now=tools.now
+                request,
+                storage=tools.storage,
+                slack=tools.slack,
+                stack=stack,
+                loaded_at=tools.stack_since(),
+                newer=tools.newer_stack(),
+                now=tools.now,
             )
         case _:
             return help_for(request, stack)
@@ -355,7 +361,8 @@ async def _work_of(said: Said, saved: Saved) -> Work | None:
 
 
 async def _privately(said: Request | Click, body: Body, tools: Tools) -> None:
-    is_outside = isinstance(said, Request) and said.entrance in _OUTSIDE
+    # In a thread that nobody has answered, Slack shows a private word to nobody.
+    is_outside = isinstance(said, Request) and (said.entrance in _OUTSIDE or said.begins_its_thread)
     await tools.answer_privately(
         reply_url=said.reply_url if isinstance(said, Request) else None,
         channel=said.channel,

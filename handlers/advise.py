@@ -96,7 +96,7 @@ class Advice:
     Attributes:
         reason: what decided, in one or two sentences.
         in_new_thread: it begins in a thread of its own.
-        is_fresh: nothing of the thread it was asked in crosses but the brief.
+        is_fresh: nothing of the thread it was asked in crosses but the brief, and the newest text if `takes_text`.
         needs_text: it works on a text, and none is there yet.
         then: the stages that would come after.
     """
@@ -113,6 +113,11 @@ class Advice:
     @property
     def is_routed(self) -> bool:
         return self.rule not in NOT_ROUTED
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether a fresh start of this stage has a text to work on."""
+        return self.stage in _TAKES_A_TEXT_ALONG
 
 
 _STAGES: Mapping[Job, StageName] = MappingProxyType(
@@ -137,6 +142,7 @@ _JOBS: Mapping[Job, str] = MappingProxyType(
 )
 _HIGH = "goes out or is expensive to get wrong"
 _WORKS_FROM_BRIEF = frozenset({StageName.SCOUT, StageName.DRAFT, StageName.IMPLEMENT})
+_TAKES_A_TEXT_ALONG = frozenset({StageName.POLISH, StageName.FINAL})  # a critic sees no more of a thread anyway
 _SERVES: Mapping[Matters, frozenset[Priority]] = MappingProxyType(
     {
         Matters.SPEED: frozenset({Priority.SPEED, Priority.BREADTH, Priority.COST}),
@@ -153,7 +159,12 @@ def advise(answers: Answers, stack: Stack, channel: str, scene: Scene) -> Advice
     decided = route(stack, stage, channel)
     if isinstance(decided, NoRoute):
         return decided
-    is_fresh = answers.eyes is Eyes.FRESH and stage in _WORKS_FROM_BRIEF and scene.in_thread and not scene.points
+    is_fresh = (
+        answers.eyes is Eyes.FRESH
+        and scene.in_thread
+        and not scene.points
+        and (stage in _WORKS_FROM_BRIEF or (stage in _TAKES_A_TEXT_ALONG and scene.has_text))
+    )
     then = tuple(name for name in _then(answers, rule) if works(stack, name, channel))
     more = _more(answers, decided, then) if rule is Rule.JOB else ""
     return Advice(

@@ -37,6 +37,8 @@ def _row(name: str, said: str) -> Line:
 
 
 def _boundary(advice: Advice) -> str:
+    if advice.is_fresh and advice.takes_text:
+        return "the brief and the newest text; nothing else of this thread crosses"
     if advice.is_fresh:
         return "the brief alone; nothing of this thread crosses"
     return advice.route.boundary

@@ -104,11 +104,14 @@ class Context:
 class MissingInput(Refusal):
     """A stage was asked for before there is anything for it to work on."""
 
-    def __init__(self, stage: Stage, missing: Reads, *, prefix: str = "") -> None:
+    def __init__(self, stage: Stage, missing: Reads, *, prefix: str = "", in_thread: bool = True) -> None:
         what = "A revision" if stage.revision else f"`{stage.name}`"
         if missing is Reads.BRIEF:
             lacks = "works from a brief; there is none here yet."
             way = f"Say what is wanted: `/{prefix}{stage.name} …`, or mention me with `{stage.name} …`."
+        elif not in_thread:
+            lacks = f"{_WORKS_ON.get(stage.name, 'reads')} a text."
+            way = f"Begin with a link to one (its menu, Copy link), or start one with `/{prefix}draft …`."
         else:
             lacks = f"{_WORKS_ON.get(stage.name, 'reads')} a text; there is none in this thread yet."
             way = f"Start one with `/{prefix}draft …`, or mention me with `draft`."

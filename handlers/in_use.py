@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from handlers import messages
 from handlers.cooling import in_words
+from handlers.errors import Refusal
 from handlers.figures import clock, count, day, money, short
 from handlers.incoming import Request
-from handlers.ports import Clock
+from handlers.ports import Clock, LookupFailed, Slack
+from handlers.request import check_place
 from handlers.routing import NoRoute, barred_because, candidates, route
 from handlers.stack import Budgets, Gate, Model, Pipeline, Posture, Price, Stack, StageName
 from handlers.words import Body, Line, Span, bold, line
@@ -29,27 +31,52 @@ class Happenings:
         cooling: the endpoints that nobody asks now, each with what it did.
         used: whose answers the last 30 days brought to this workspace, most first.
         loaded_at: when this process read the stack.
+        closed: why nothing may be asked for in the channel, in a sentence; empty where it may.
+        newer: what keeps a newer file from being used, in a sentence; empty where there is none.
     """
 
     cooling: Mapping[str, Cooldown]
     used: Sequence[ModelUse]
     loaded_at: datetime
+    closed: str = ""
+    newer: str = ""
 
 
 async def somebody_wants_stack(
-    request: Request, *, storage: Database, stack: Stack, loaded_at: datetime, now: Clock
+    request: Request,
+    *,
+    storage: Database,
+    slack: Slack,
+    stack: Stack,
+    loaded_at: datetime,
+    newer: str = "",
+    now: Clock,
 ) -> Body:
     """The table as it stands in the channel where they asked."""
-    at = now()
+    at, closed = now(), await _closed(request.channel, stack, slack)
     async with storage.reading() as saved:
         cooling = await saved.cooldowns.current(at)
         used = await saved.usage.by_model(request.team, at - _LATELY)
-    return in_use(stack, request.channel, Happenings(cooling=cooling, used=used, loaded_at=loaded_at), at)
+    happened = Happenings(cooling=cooling, used=used, loaded_at=loaded_at, closed=closed, newer=newer)
+    return in_use(stack, request.channel, happened, at)
+
+
+async def _closed(channel: str, stack: Stack, slack: Slack) -> str:
+    """Why nothing may be asked for in a channel; "" where it may, or Slack does not say."""
+    try:
+        check_place(await slack.place(channel), stack.policy(channel))
+    except Refusal as refusal:
+        return refusal.sentence
+    except LookupFailed:
+        pass
+    return ""
 
 
 def in_use(stack: Stack, channel: str, happened: Happenings, now: datetime) -> Body:
     """Who does what, then the models, then what holds for all."""
     lines = [line(bold("Who does what in this channel"))]
+    if happened.closed:
+        lines.append(line(f"Nothing, for now. {happened.closed} Elsewhere:"))
     for stage in StageName:
         lines += _stage(stack, stage, channel)
     lines += [Line(spans=()), line(bold("The models"))]
@@ -120,6 +147,8 @@ def _foot(stack: Stack, happened: Happenings, now: datetime) -> list[Line]:
         "Prices: USD per million tokens, in / out. Runs: those of the last 30 days that gave an answer.",
         f"Stack {short(stack.digest)}, loaded {when}. `python -m bot check` looks for mistakes in it.",
     ]
+    if happened.newer:
+        told.append(f"The file has changed since and cannot be used, so this stack stays: {happened.newer}")
     if limits := _limits(stack.budgets):
         told.insert(1, f"Budgets: {limits}.")
     walked = [_pipeline(name, pipeline) for name, pipeline in stack.pipelines.items()]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from handlers.stack import StageName
 from storage.records import Lane, Letter, VerdictKind
+
+_SAME = timedelta(microseconds=2)
 
 
 class Verb(StrEnum):
@@ -87,6 +89,13 @@ class Request:
     pipeline: str = ""
     start: StageName | None = None
     run_id: str = ""
+
+    @property
+    def begins_its_thread(self) -> bool:
+        """Whether the thread it was asked in begins with the very message that asks."""
+        if self.thread_ts is None:
+            return False
+        return abs(datetime.fromtimestamp(float(self.thread_ts), tz=UTC) - self.at) < _SAME
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}

@@ -284,7 +284,15 @@ def _buttons(answer: Answer) -> tuple[Button, ...]:
     if answer.stage == StageName.SCOUT:
         return (critique, *of_its_run)
     crosses = button("to_code", "To code") if answer.lane is Lane.CONTENT else button("to_content", "To content")
-    return (critique, button("revise", "Revise"), button("final", "Final"), crosses, *of_its_run)
+    final = button("final", "Final")
+    if answer.stage == StageName.FINAL and not answer.second_to:
+        final = replace(
+            final,
+            confirm=line(
+                "A newer final takes this one's place: this text, approved or not, cannot be approved any more."
+            ),
+        )
+    return (critique, button("revise", "Revise"), final, crosses, *of_its_run)
 
 
 # refusals and help, for the person who asked

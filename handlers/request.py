@@ -25,7 +25,7 @@ from storage.records import Answer, Kind, Lane, Message, Run, RunState, Walk, Wo
 _LONGEST = 40_000
 TWICE = timedelta(seconds=2)
 """What one person presses twice within this is pressed once."""
-_CLOCKS_DIFFER, _SAME = timedelta(minutes=10), timedelta(microseconds=2)
+_CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -157,9 +157,9 @@ async def _may_be_ours(request: Request, saved: Saved) -> bool:
     """Whether the thread may begin with a root of ours whose place is not remembered yet: its reader may be faster."""
     if request.thread_ts is None:
         return False
-    began = datetime.fromtimestamp(float(request.thread_ts), tz=UTC)
-    if abs(began - request.at) < _SAME:  # it begins with the mention itself
+    if request.begins_its_thread:
         return False
+    began = datetime.fromtimestamp(float(request.thread_ts), tz=UTC)
     return await saved.outbox.owes_root(request.channel, before=began + _CLOCKS_DIFFER)
 
 
@@ -379,7 +379,8 @@ def _why_not(run: Run, work: Work, target: Answer | None, around: Surroundings, 
     if target or newest_text(around.answers, run.lane) or text_coming:
         there.add(Reads.TARGET)
     lacks = missing(stage, there)
-    return MissingInput(stage, lacks, prefix=stack.commands.prefix).sentence if lacks else None
+    in_thread = work.thread_ts is not None or bool(around.runs)
+    return MissingInput(stage, lacks, prefix=stack.commands.prefix, in_thread=in_thread).sentence if lacks else None
 
 
 async def put_in_line(opening: Opening, saved: Saved, *, ahead: int, now: Clock) -> None:

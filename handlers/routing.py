@@ -45,7 +45,7 @@ QUESTIONS: Mapping[StageName, Questions] = MappingProxyType(
             job="make the actual change",
             subject="code work rewards",
             priority=(Priority.FIT,),
-            boundary="the brief, the chosen draft or plan, and the repository; never the thread",
+            boundary="the brief and the chosen draft or plan; never the thread",
         ),
         StageName.POLISH: Questions(
             job="make the wording clean without adding to it",
@@ -57,7 +57,7 @@ QUESTIONS: Mapping[StageName, Questions] = MappingProxyType(
             job="make the call on the version that goes out",
             subject="what goes out rewards",
             priority=(Priority.TRUST, Priority.CAUTION),
-            boundary="the brief, the newest text, its critiques and test evidence; never raw sources or the thread",
+            boundary="the brief, the newest text and its critiques; never raw sources or the thread",
         ),
     }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Protocol, Self
 
 from handlers import messages
@@ -31,6 +32,7 @@ from storage.trouble import is_trouble
 STATUS_AFTER, FIRST_BEAT, NEXT_BEATS = 0.5, 2.0, 5.0
 """Seconds: nobody needs to be told that a moment's work is under way, and what is owed goes first."""
 FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds until what could not be written is written again
+_CLEARING_SECONDS = 2.0
 MOST_BEGINNINGS = 30
 """One that ends its process each time is not paid for without an end; deployments break none off so often."""
 
@@ -91,9 +93,9 @@ async def run_stage(
                 may=channel.may_be_worked_in,
                 waits=beat.waits,
             )
-        stage = StageName(run.stage)
-        allowed = stack.rules(stage).max_output_tokens
-        deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
+            stage = StageName(run.stage)
+            allowed = stack.rules(stage).max_output_tokens
+            deliverable = await asyncio.to_thread(whole, got, stage=stage, allowed=allowed)
     except Refusal as refusal:
         told = refusal.sentence
         await _once_it_can_be(lambda: _end(run, RunState.REFUSED, told, "refused", purse, storage=storage, now=now))
@@ -226,11 +228,15 @@ class _beating:  # noqa: N801  reads as a phrase where it is used
         self._task = asyncio.create_task(self._beat())
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, problem: type[BaseException] | None, *_: object) -> None:
         assert self._task is not None
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._heartbeats.still(card_slot(self._run))
+        if problem is not None:  # an answer's messages would take the status away
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLEARING_SECONDS):
+                    await self._heartbeats.show_status(self._work, "")
 
     async def _beat(self) -> None:
         word, started = stage_of(self._run).working, asyncio.get_running_loop().time()

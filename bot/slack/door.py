@@ -404,7 +404,7 @@ class Door:
             thread_ts=thread_ts,
             target_ts=target.ts if target else None,
             target_thread_ts=target.thread_ts if target else None,
-            brief_alone=wanted.is_fresh,
+            brief_alone=wanted.is_fresh and not wanted.takes_text,
         )
 
     def _letter(self, value: Said) -> Letter:

@@ -104,6 +104,7 @@ class Wanted:
     stage: StageName
     words: str
     is_fresh: bool
+    takes_text: bool
     target: Pointer | None
 
 
@@ -143,6 +144,7 @@ def answer(advice: Advice, body: Body, spot: Spot, words: str) -> Payload:
         **spot.to_json(),
         "stage": advice.stage.value,
         "is_fresh": advice.is_fresh,
+        "takes_text": advice.takes_text,
         "needs_text": advice.needs_text,
     }
     blocks = [*blocks_of(body, "advice"), {"type": "divider", "block_id": "line"}, _words(spot, words)]
@@ -234,8 +236,14 @@ def read_wanted(view: Payload) -> Wanted:
     target, rest = take_permalink(words)
     if kept.get("needs_text") is True and target is None:
         raise Faulty(words=f"{kept['stage']} works on a text: begin with a link to one (its menu, Copy link).")
-    is_fresh = kept.get("is_fresh") is True and target is None
-    return Wanted(spot=spot, stage=StageName(kept["stage"]), words=rest, is_fresh=is_fresh, target=target)
+    return Wanted(
+        spot=spot,
+        stage=StageName(kept["stage"]),
+        words=rest,
+        is_fresh=kept.get("is_fresh") is True and target is None,
+        takes_text=kept.get("takes_text") is True,
+        target=target,
+    )
 
 
 def _fault_of(words: str, spot: Spot) -> str:

@@ -32,6 +32,7 @@ class Desk:
 
     house: House
     told: list[tuple[str, str, str | None]] = field(default_factory=list)
+    told_in: list[str | None] = field(default_factory=list)
     aborted: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -44,6 +45,7 @@ class Desk:
             answer_privately=self.answer_privately,
             abort=self.aborts,
             stack_since=self.house.now,
+            newer_stack=str,
             cut=fake_cut,
             link_to=lambda _, __: None,
         )
@@ -51,8 +53,11 @@ class Desk:
     async def aborts(self, run: Run) -> None:
         self.aborted.append(run.id)
 
-    async def answer_privately(self, *, person: str, body: Any, reply_url: str | None, **_: Any) -> None:
+    async def answer_privately(
+        self, *, person: str, body: Any, reply_url: str | None, thread_ts: str | None, **_: Any
+    ) -> None:
         self.told.append((person, words_of(body), reply_url))
+        self.told_in.append(thread_ts)
 
     async def get(self, key: str) -> Letter:
         async with self.house.storage.reading() as saved:
@@ -205,6 +210,16 @@ async def test_help_is_answered_to_the_person_alone(desk: Desk) -> None:
     letter = await desk.keeps(mention(desk.house, stage=None, verb=Verb.HELP))
     assert await desk.handles(letter) == "help"
     assert "Start work in a channel" in desk.told[0][1]
+
+
+@pytest.mark.parametrize("begins", [True, False])
+async def test_whose_mention_begins_a_thread_is_answered_in_the_channel_where_they_see_it(
+    desk: Desk, *, begins: bool
+) -> None:
+    ts = f"{desk.house.now().timestamp() - (0 if begins else 60):.6f}"
+    letter = await desk.keeps(mention(desk.house, stage=None, verb=Verb.HELP, ts=ts))
+    assert await desk.handles(letter) == "help"
+    assert desk.told_in == [None if begins else ts]
 
 
 async def test_cancelling_aborts_the_calls_under_way(desk: Desk) -> None:

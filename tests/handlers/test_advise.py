@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -228,6 +229,8 @@ def test_what_else_was_said_is_answered_too(said: Answers, more: str) -> None:
         (answers(Job.FIRST_PASS, eyes=Eyes.FRESH), Scene(in_thread=True, points=True), False, False),
         (answers(Job.CRITIQUE, eyes=Eyes.FRESH), Scene(in_thread=True, has_text=True), False, False),
         (answers(Job.OWNERSHIP, HIGH, eyes=Eyes.FRESH), Scene(in_thread=True), False, False),
+        (answers(Job.OWNERSHIP, HIGH, eyes=Eyes.FRESH), Scene(in_thread=True, has_text=True), True, True),
+        (answers(Job.POLISH, eyes=Eyes.FRESH), Scene(in_thread=True, has_text=True), True, True),
         (answers(Job.CRITIQUE), Scene(points=True), False, False),
     ],
 )
@@ -237,7 +240,8 @@ def test_fresh_eyes_begin_a_thread_of_their_own_where_a_brief_is_all_it_takes(
     found = told(said, scene=scene)
     assert (found.in_new_thread, found.is_fresh) == (new, fresh)
     shown = words_of(advised(found, a_stack()))
-    assert ("nothing of this thread crosses" in shown) is fresh
+    assert bool(re.search("nothing (else )?of this thread crosses", shown)) is fresh
+    assert ("the brief and the newest text" in shown) is (fresh and found.takes_text)
     assert ("Where: a new thread in this channel" in shown) is new
 
 

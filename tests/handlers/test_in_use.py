@@ -9,10 +9,11 @@ import pytest
 
 from handlers.in_use import Happenings, in_use, somebody_wants_stack
 from handlers.incoming import Verb
+from handlers.ports import Place
 from handlers.stack import Stack
 from storage.records import Cooldown
 from storage.usage import ModelUse
-from tests.handlers.house import House, words_of
+from tests.handlers.house import LAUNCH, House, words_of
 
 NOW = datetime(2026, 11, 3, 14, 2, tzinfo=UTC)
 LOADED = datetime(2026, 11, 3, 13, 5, tzinfo=UTC)
@@ -160,7 +161,7 @@ async def test_it_is_read_from_the_tables(house: House) -> None:
     async def lines() -> list[str]:
         request = house.request(None, verb=Verb.STACK)
         found = await somebody_wants_stack(
-            request, storage=house.storage, stack=house.stack, loaded_at=LOADED, now=house.now
+            request, storage=house.storage, slack=house.slack, stack=house.stack, loaded_at=LOADED, now=house.now
         )
         return words_of(found).split("\n")
 
@@ -169,3 +170,34 @@ async def test_it_is_read_from_the_tables(house: House) -> None:
     house.now.goes_on(days=31)
     assert " · answers · " in the(await lines(), "careful")
     assert not any("100 % of runs" in line for line in await lines())
+
+
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        (Place(id=LAUNCH), None),
+        (Place(id=LAUNCH, is_external=True), "Nothing, for now. This channel is shared with another organisation"),
+        (Place(id=LAUNCH, is_member=False), "Nothing, for now. I am not in this channel."),
+        (None, None),
+    ],
+)
+async def test_where_nothing_may_be_asked_for_it_says_so_first(
+    house: House, place: Place | None, says: str | None
+) -> None:
+    if place is None:
+        house.slack.silent_about.add(LAUNCH)
+    else:
+        house.slack.places[LAUNCH] = place
+    request = house.request(None, verb=Verb.STACK)
+    found = await somebody_wants_stack(
+        request,
+        storage=house.storage,
+        slack=house.slack,
+        stack=house.stack,
+        loaded_at=LOADED,
+        newer="E207 in line 4.",
+        now=house.now,
+    )
+    second = words_of(found).split("\n")[1]
+    assert second.startswith(says) if says else second.startswith("scout · ")
+    assert "this stack stays: E207 in line 4." in words_of(found)

@@ -280,7 +280,7 @@ async def test_while_slack_does_not_say_nothing_is_started_nor_refused(house: Ho
 async def test_what_lacks_a_text_in_a_new_place_is_refused_with_a_way_out(house: House, stage: str) -> None:
     told = await refusal(house, house.request(stage, "Announce"))
     assert told.startswith(f"`{stage}` ")
-    assert "there is none in this thread yet" in told
+    assert "Begin with a link to one" in told
     assert "`/draft …`" in told
 
 

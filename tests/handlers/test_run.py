@@ -23,7 +23,7 @@ from handlers.run import run_broke
 from handlers.stack import StageName
 from storage.database import Database, Saved
 from storage.records import Kind, Run, RunState
-from tests.fakes import a_model, a_stack, an_answer, until
+from tests.fakes import FakeModels, a_model, a_stack, an_answer, until
 from tests.handlers.house import House, words_of
 
 BRIEF = "Announce the open cage"
@@ -452,3 +452,28 @@ async def test_a_heartbeat_that_fails_harms_nothing(house: House, monkeypatch: p
     run = await begun(house)
     await house.runs_one(run)
     assert (await house.run(run)).state is RunState.ANSWERED
+
+
+async def test_who_ends_without_an_answer_leaves_no_word_that_somebody_works(house: House) -> None:
+    house.models = FakeModels(quick=ModelFailed("quick sleeps.", code="http_401"))
+    await house.asks("draft", "Announce the open cage")
+    await house.runs_all()
+    assert house.heartbeats.statuses[-1:] == [""]
+    house.models = FakeModels()
+    house.heartbeats.statuses.clear()
+    await house.asks("draft", "Announce the closed cage")
+    await house.runs_all()
+    assert "" not in house.heartbeats.statuses
+
+
+async def test_who_is_cancelled_leaves_no_word_that_somebody_works(house: House) -> None:
+    house.models.hold = asyncio.Event()
+    queued = await house.asks("draft", "Announce the open cage")
+    async with house.storage.transaction() as saved:
+        begun = await saved.runs.begin(queued.id, at=house.now())
+    assert begun is not None
+    running = asyncio.create_task(house.runs_one(begun))
+    await until(lambda: bool(house.models.asked))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert house.heartbeats.statuses[-1:] == [""]

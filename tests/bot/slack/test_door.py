@@ -303,6 +303,8 @@ def test_run_it_in_a_thread_lands_there_or_begins_afresh() -> None:
     assert one(run_it(kept=there)).line == "T0PLAY/C0LAUNCH/1790000000.000100"
     afresh = asked(run_it(kept={**there, "is_fresh": True}))
     assert (afresh.verb, afresh.brief_alone) == (Verb.FRESH, True)
+    with_text = asked(run_it(kept={**there, "is_fresh": True, "takes_text": True}))
+    assert (with_text.verb, with_text.brief_alone) == (Verb.FRESH, False)
 
 
 @pytest.mark.parametrize("thread", [None, "1790000000.000100"])

@@ -120,6 +120,7 @@ class Worker:
             answer_privately=self.chat.answer_privately,
             abort=courier.abort,
             stack_since=self.now,
+            newer_stack=str,
             cut=fake_cut,
             link_to=lambda _, __: None,
             metrics=METRICS,
