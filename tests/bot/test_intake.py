@@ -154,7 +154,7 @@ async def test_a_refused_command_is_answered_to_the_person_alone(desk: Desk) -> 
     assert (outcome or "").startswith("refused: `critique`")
     [(who, words, where)] = desk.told
     assert (who, where) == (ANN, "https://hooks.slack.com/x")
-    assert "Start one with `/draft …`" in words
+    assert "start one with `/draft …`" in words
     assert (await desk.get(letter.key)).body["reply_url"] is None
 
 
