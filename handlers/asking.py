@@ -42,6 +42,7 @@ _VERB_WORDS = {
     "route": Verb.ROUTE,
     "stack": Verb.STACK,
 }
+_APPROVES = frozenset({"approve", "approved", "approves", "lgtm"})
 _SENDS_BACK = frozenset({"send", "sent"})
 _FILLERS = frozenset({"please", "pls", "a", "the", "run", "do", "start"})
 _RUN = re.compile(
@@ -119,6 +120,11 @@ def read_stage(text: str) -> Asked:
     if second in _SECOND_WORDS.get(stage, ()):
         rest = behind
     return Asked(verb=Verb.STAGE, stage=stage, revises=word == "revise", words=rest.lstrip(" \t:,–—-"))
+
+
+def means_approval(text: str) -> bool:
+    """Whether somebody tries to approve in words, which approve nothing."""
+    return _first_word(text)[0] in _APPROVES
 
 
 def nearest(text: str) -> str | None:

@@ -24,6 +24,8 @@ DOLLAR = 10**9
 RAISED = "raised"
 """What the ledger calls a raise."""
 _MOST = 10**6 * DOLLAR
+_FINE = DOLLAR // 10_000
+"""Below this an amount is said exactly."""
 _FRAME_TOKENS = 64
 _LONGEST_TOKEN = 50
 
@@ -34,6 +36,9 @@ class Limit(StrEnum):
     RUN = "run"
     THREAD = "thread"
     DAY = "day"
+
+
+_FOR = {Limit.RUN: "for a run", Limit.THREAD: "for this thread", Limit.DAY: "for a day (UTC)"}
 
 
 def billionths(usd: float) -> int:
@@ -165,32 +170,48 @@ class OverBudget(ModelFailed):
 
     def __init__(self, key: str, worst: int, exceeds: Exceeds, *, again: bool = False) -> None:
         super().__init__(
-            f"{key} was not asked{' again' * again}: that may cost up to {money(dollars(worst))}, and of the "
-            f"{_allowed(exceeds.which, exceeds.allowed)} {_left(exceeds.left)} is left.",
+            f"{key} was not asked{' again' * again}: that may cost up to {_figure(worst)}, and "
+            f"{_standing_of(exceeds)}.",
             code="budget",
         )
         self.exceeds = exceeds
 
 
-def _allowed(which: Limit, allowed: int) -> str:
-    usd = exactly(dollars(allowed))
-    match which:
-        case Limit.RUN:
-            return f"{usd} that a run here may cost"
-        case Limit.THREAD:
-            return f"{usd} that this thread may cost"
-        case Limit.DAY:
-            return f"{usd} that a day (UTC) may cost"
+def _standing_of(exceeds: Exceeds) -> str:
+    """A limit, and what is left of it where that is not all."""
+    limit = f"the limit of {exactly(dollars(exceeds.allowed))} {_FOR[exceeds.which]}"
+    if 0 < exceeds.left == exceeds.allowed:
+        return f"the limit {_FOR[exceeds.which]} is {exactly(dollars(exceeds.allowed))}"
+    return f"{_figure(exceeds.left) if exceeds.left else 'nothing'} is left of {limit}"
 
 
-def way_out(exceeds: Exceeds, *, raised: bool, bot: str) -> str:
+def _figure(billionths_: int) -> str:
+    """Rounded, unless that would hide that there is a difference."""
+    return money(dollars(billionths_)) if billionths_ >= _FINE else exactly(dollars(billionths_))
+
+
+def way_out(exceeds: Exceeds, *, raised: bool, may_be_raised: bool, bot: str) -> str:
     """What a person can do where a limit leaves no room."""
     cheaper = "ask for something shorter, or pick a cheaper model in the stack"
     if exceeds.amount is not None:
         return f"Somebody may raise the limit once, below; or {cheaper}."
-    tomorrow = f"`{bot} again` after midnight (UTC), " if exceeds.which is Limit.DAY else ""
+    if may_be_raised and not raised:
+        return too_low(exceeds.which, exceeds.allowed, bot=bot)
     once = "The limit was raised once already: " if raised else "Nothing was lost: "
-    return f"{once}{tomorrow}{cheaper}."
+    return f"{once}{_tomorrow(exceeds.which, bot)}{cheaper}."
+
+
+def too_low(which: Limit, allowed: int, *, bot: str) -> str:
+    """Why nobody is offered to raise a limit that might be raised, and what to do instead."""
+    return (
+        f"Raising the limit of {exactly(dollars(allowed))} {_FOR[which]} once would not be enough: "
+        f"{_tomorrow(which, bot)}have the operator set a higher one under `[budgets]` or a cheaper model in the stack, "
+        "or ask for something shorter."
+    )
+
+
+def _tomorrow(which: Limit, bot: str) -> str:
+    return f"`{bot} again` after midnight (UTC), " if which is Limit.DAY else ""
 
 
 def would_do(which: Limit, allowed: int, amount: int) -> str:

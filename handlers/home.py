@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from handlers.case import deciders
 from handlers.figures import clock, count, short
-from handlers.judge import OPEN, Judgement, ReviewState, Situation, judge, state_of
+from handlers.judge import OPEN, Judgement, ReviewState, Situation, in_time, judge, state_of, words_standing
 from handlers.ports import LookupFailed, Person, Slack
 from handlers.stack import ReviewRules, Stack
 from handlers.words import Line, Who, line
 from storage.database import Saved
-from storage.homes import Gate, Homes, OpenRun, Spot
+from storage.homes import Gate, Homes, LastRun, OpenRun, Spot
+from storage.records import RunState, VerdictKind
 
 MOST = 10
 _LATELY = timedelta(days=7)
@@ -45,6 +46,7 @@ class Everything:
     at: datetime
     runs: Sequence[OpenRun]
     gates: Sequence[Gate]
+    lasts: Sequence[LastRun] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +60,12 @@ class Self:
 
 async def look_at_everything(saved: Saved, now: datetime) -> Everything:
     homes = Homes(saved.connection)
-    return Everything(at=now, runs=await homes.open_runs(), gates=await homes.gates(now, now - _LATELY))
+    return Everything(
+        at=now,
+        runs=await homes.open_runs(),
+        gates=await homes.gates(now, now - _LATELY),
+        lasts=await homes.last_runs(now - _LATELY),
+    )
 
 
 async def who_is(person: str, groups: Sequence[str], slack: Slack) -> Self:
@@ -94,8 +101,7 @@ def home_of(one: Self, team: str, seen: Everything, stack: Stack) -> list[Sectio
     opened = [gate for gate in gates if states[gate.review.answer_id] in OPEN]
     posted = [gate for gate in opened if gate.spot.ts]  # nobody can decide what Slack has not taken
     waiting = [_waiting(gate) for gate in posted if _may(one, gate, states[gate.review.answer_id], stack, seen.at)]
-    mine = [_running(run) for run in seen.runs if run.asked_by == me and run.spot.team == team]
-    mine += [_at_gate(gate) for gate in opened if gate.review.asked_by == me]
+    mine = _open_works(me, team, seen, gates, states)
     approved = []
     for gate in gates:
         concerned = gate.review.asked_by == me or any(said.person == me for said in gate.verdicts)
@@ -110,6 +116,47 @@ def home_of(one: Self, team: str, seen: Everything, stack: Stack) -> list[Sectio
         _section("Recently approved", newest),
     ]
     return [section for section in sections if section.items or section.remark]
+
+
+def _open_works(
+    me: str, team: str, seen: Everything, gates: Sequence[Gate], states: Mapping[str, ReviewState]
+) -> list[Item]:
+    """What somebody opened or asked for and what it waits for, the newest first; one item for what waits by itself."""
+    told: list[tuple[datetime, Item]] = []
+    moving: set[str] = set()
+    finals: dict[str, Gate] = {}
+    for run in seen.runs:
+        if run.spot.team == team:
+            moving.add(run.spot.work_id)
+            told += [(run.asked_at, _running(run))] * (me in {run.asked_by, run.spot.opened_by})
+    for gate in gates:
+        if (state := states[gate.review.answer_id]) is not ReviewState.SUPERSEDED:
+            finals[gate.spot.work_id] = gate
+        if state in OPEN:
+            moving.add(gate.spot.work_id)
+            told += [(gate.review.opened_at, _at_gate(gate))] * (me in {gate.review.asked_by, gate.spot.opened_by})
+    lasts = {run.spot.work_id: run for run in seen.lasts if run.spot.team == team}
+    for work_id in {**finals, **lasts}.keys() - moving:
+        final, last = finals.get(work_id), lasts.get(work_id)
+        state = states[final.review.answer_id] if final else None
+        if state is not ReviewState.APPROVED and (item := _left(me, final, state, last, seen.at)) is not None:
+            told.append(item)
+    return [item for _, item in sorted(told, key=lambda pair: pair[0], reverse=True)]
+
+
+def _left(
+    me: str, final: Gate | None, state: ReviewState | None, last: LastRun | None, now: datetime
+) -> tuple[datetime, Item] | None:
+    """A work that waits for its people, and when something happened in it last; None where that is not for them."""
+    came_to_nothing = last is not None and last.state is not RunState.ANSWERED
+    is_over = final is not None and not came_to_nothing
+    if last is not None and (last.stopped or not is_over):
+        unmet = last.stopped or last.state in {RunState.FAILED, RunState.REFUSED}
+        return (last.at, _ended(last)) if me == last.spot.opened_by or (unmet and me == last.asked_by) else None
+    if final is None or me not in {final.spot.opened_by, final.review.asked_by}:
+        return None
+    at = max([final.review.opened_at, *(said.at for said in final.verdicts), *([last.at] if last else [])])
+    return (at, _undecided(final, state, at)) if at >= now - _LATELY else None
 
 
 def _section(title: str, items: Sequence[Item], remark: str = "") -> Section:
@@ -165,6 +212,25 @@ def _at_gate(gate: Gate) -> Item:
 def _running(run: OpenRun) -> Item:
     told = f"{'revise' if run.revises else run.stage} · {run.state} · since {_day(run.asked_at)}"
     return Item(spot=run.spot, about=line(told))
+
+
+def _undecided(gate: Gate, state: ReviewState | None, at: datetime) -> Item:
+    """A final that was sent back, or whose time has run out."""
+    if state is ReviewState.EXPIRED:
+        return Item(spot=gate.spot, about=line(f"{gate.stage} expired, a new final is wanted · {_day(at)}"))
+    stands = words_standing(in_time(gate.verdicts, gate.review.expires_at))
+    by = next(said.person for said in reversed(stands) if said.kind is VerdictKind.SEND_BACK)
+    wanted = "a reason or a new final is wanted" if gate.review.reason_wanted_from else "a new final is wanted"
+    return Item(spot=gate.spot, about=line(f"{gate.stage} sent back by ", Who(person=by), f", {wanted} · {_day(at)}"))
+
+
+def _ended(run: LastRun) -> Item:
+    """A work whose newest run has ended without a final to decide on."""
+    name = "revise" if run.revises else run.stage
+    if run.stopped:
+        return Item(spot=run.spot, about=line(f"{run.stopped} stopped at {name} · {_day(run.at)}"))
+    told = "answered, the next step is yours" if run.state is RunState.ANSWERED else run.state
+    return Item(spot=run.spot, about=line(f"{name} {told} · {_day(run.at)}"))
 
 
 def _approved(gate: Gate, at: datetime, head: str) -> Item:

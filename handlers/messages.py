@@ -333,7 +333,7 @@ def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None,
         line("Stages: scout, draft, revise, critique, implement, polish, final."),
         line("A reviewer may send a final back in words: ", code(f"{BOT} send back <reason>"), "."),
         *([line(bold("Several stages in a row: "), *_named_pipelines(pipelines))] if pipelines else []),
-        line("Also: second opinion, fresh, again, status, context, cancel, help."),
+        line("Also: second opinion, fresh, again, status, context, cancel, raise, help."),
         line("Any message can be criticised: its menu, Critique this."),
         line(
             "Not sure which stage? ",
@@ -345,6 +345,14 @@ def help_text(prefix: str, *, puzzled: bool = False, nearest: str | None = None,
         line("A final text counts only after a reviewer's reaction on exactly that text.", small=True),
         fallback="What you can ask Countersign for",
     )
+
+
+def how_to_approve(approve: Sequence[str], *, buttons: bool) -> Body:
+    """For somebody who tried it in words: the ways there are."""
+    emoji: list[str | Span] = [f"{glyph(approve[0])} on it"] if approve else []
+    card: list[str | Span] = [bold("Approve"), " on its review card"] if buttons else []
+    between = [", or "] if emoji and card else []
+    return plain(line("A text is approved by ", *emoji, *between, *card, "."), fallback="How a text is approved")
 
 
 def offers_questions(where: str) -> Body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from handlers import messages
 from handlers.budget import (
@@ -12,6 +13,7 @@ from handlers.budget import (
     cost,
     counted,
     day_of,
+    dollars,
     most_tokens,
     way_out,
     who_may_raise,
@@ -136,7 +138,15 @@ class Purse:
         """What people can do where a limit kept a model from being asked; None where none did."""
         if self._refused is None:
             return None
-        return way_out(self._refused, raised=self._raised is not None, bot=messages.BOT)
+        may_be = bool(who_may_raise(self._stack))
+        return way_out(self._refused, raised=self._raised is not None, may_be_raised=may_be, bot=messages.BOT)
+
+    def too_low(self) -> dict[str, Any]:
+        """The limit that kept the run from its answer though it was never raised, as facts; empty if one raise does."""
+        seen = self._refused
+        if seen is None or seen.amount is not None or self._raised is not None or self._is_answered:
+            return {}
+        return {"limit": seen.which.value, "of_usd": dollars(seen.allowed)} if who_may_raise(self._stack) else {}
 
     def offer(self) -> Message | None:
         """The notice by which somebody may raise the limit that kept the run from its answer, if that would do."""

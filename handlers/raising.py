@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from handlers import messages
-from handlers.budget import RAISED, Exceeds, Limit, amount_of, billionths, dollars, who_may_raise, would_do
+from handlers.budget import RAISED, Exceeds, Limit, amount_of, billionths, dollars, too_low, who_may_raise, would_do
 from handlers.errors import Refusal
 from handlers.incoming import Entrance, Request, Verb
 from handlers.ports import Clock, Person, Slack
-from handlers.request import forget_url, look_around, owed
+from handlers.request import card_slot, forget_url, look_around, owed
 from handlers.soundness import is_group
 from handlers.stack import Stack
 from handlers.words import Body, Span, line, people
@@ -131,12 +132,24 @@ async def _offered(request: Request, saved: Saved) -> _Offer:
                 amount=said["usd"],
                 is_asked_since=any([await _met_no_limit(one, saved) for one in later if _same(one, run)]),
             )
+    if (sentence := await _too_low(around.runs, saved)) is not None:
+        raise Refusal(sentence)
     raise Refusal(f"No limit was hit in this thread that could be raised. `{messages.BOT} status` says what is left.")
 
 
 def _same(one: Run, other: Run) -> bool:
     """Whether a run is of the same request as another."""
     return all(getattr(one, name) == getattr(other, name) for name in _OF_A_REQUEST)
+
+
+async def _too_low(runs: Sequence[Run], saved: Saved) -> str | None:
+    """Why the limit that was met last is not to be raised; None if none was, or the run was asked for again since."""
+    for place, run in reversed([*enumerate(runs)]):
+        card = await saved.outbox.get(card_slot(run))
+        said = card.body["facts"] if card is not None else {}
+        if "limit" in said and not any(_same(later, run) for later in runs[place + 1 :]):
+            return too_low(Limit(said["limit"]), billionths(said["of_usd"]), bot=messages.BOT)
+    return None
 
 
 async def _met_no_limit(run: Run, saved: Saved) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol, Self
 
 from handlers import messages
@@ -265,6 +266,8 @@ async def _end(
     """The run ends without an answer: its card says why and what to do."""
     ended = now()
     card = messages.refused(run, told) if state is RunState.REFUSED else messages.failed(run, told)
+    if purse is not None:
+        card = replace(card, facts=card.facts | purse.too_low())
     async with storage.transaction() as saved:
         if not await saved.runs.leave(run, state, at=ended, error=told, error_code=code):
             raise NotOurs

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 
 from handlers import messages
-from handlers.asking import nearest
+from handlers.asking import means_approval, nearest
 from handlers.budget import day_of, standing
 from handlers.case import load_case
 from handlers.context import Manifest, details
@@ -100,7 +100,10 @@ def _what_it_saw(answer: Answer, run: Run, manifest: Manifest) -> Body:
 
 
 def help_for(request: Request, stack: Stack) -> Body:
-    """What can be asked for; for the person who asked, alone."""
+    """What can be asked for; for the person who asked, alone. Words approve nothing: they are told what does."""
+    gate = stack.review
+    if means_approval(request.words) and (gate.approve or gate.buttons):
+        return messages.how_to_approve(gate.approve, buttons=gate.buttons)
     return messages.help_text(
         stack.commands.prefix,
         puzzled=bool(request.words),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.asking import Asked, nearest, read_mention
+from handlers.asking import Asked, means_approval, nearest, read_mention
 from handlers.incoming import Verb
 from handlers.stack import StageName
 
@@ -87,6 +87,7 @@ def runs(name: str, words: str = "", *, start: str | None = None) -> Asked:
         ("", Asked(verb=Verb.HELP)),
         ("   ", Asked(verb=Verb.HELP)),
         ("please", Asked(verb=Verb.HELP, words="please")),
+        ("approve", Asked(verb=Verb.HELP, words="approve")),
         ("what do you do?", Asked(verb=Verb.HELP, words="what do you do?")),
         ("drafting is hard", Asked(verb=Verb.HELP, words="drafting is hard")),
         ("finally", Asked(verb=Verb.HELP, words="finally")),
@@ -126,3 +127,19 @@ def test_no_text_is_too_odd_to_be_read(text: str) -> None:
 )
 def test_a_slip_of_the_keyboard_is_recognised(typed: str, meant: str | None) -> None:
     assert nearest(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "means"),
+    [
+        ("approve", True),
+        ("Approved!", True),
+        ("please approve this", True),
+        ("LGTM 🎉", True),
+        ("approval rates are low", False),
+        ("not approved", False),
+        ("", False),
+    ],
+)
+def test_an_approval_in_words_is_recognised_as_a_guess(typed: str, *, means: bool) -> None:
+    assert means_approval(typed) is means

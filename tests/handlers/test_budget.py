@@ -197,9 +197,12 @@ def test_reviewers_may_raise_unless_others_are_named() -> None:
 @pytest.mark.parametrize(
     ("room", "says"),
     [
-        (exceeds(Limit.RUN, 1.0, 0.4), "of the $1.00 that a run here may cost about $0.40 is left."),
-        (exceeds(Limit.THREAD, 0.125, 0.0), "of the $0.125 that this thread may cost nothing is left."),
-        (exceeds(Limit.DAY, 1_250.5, 0.5), "of the $1,250.50 that a day (UTC) may cost about $0.50 is left."),
+        (exceeds(Limit.RUN, 1.0, 0.4), "about $0.40 is left of the limit of $1.00 for a run."),
+        (exceeds(Limit.THREAD, 0.125, 0.0), "nothing is left of the limit of $0.125 for this thread."),
+        (exceeds(Limit.DAY, 1_250.5, 0.5), "about $0.50 is left of the limit of $1,250.50 for a day (UTC)."),
+        (exceeds(Limit.RUN, 0.000001, 0.000001), "the limit for a run is $0.000001."),
+        (exceeds(Limit.RUN, 0.000001, 0.0000005), "$0.0000005 is left of the limit of $0.000001 for a run."),
+        (exceeds(Limit.RUN, 0.0, 0.0), "nothing is left of the limit of $0.00 for a run."),
     ],
 )
 def test_a_model_that_is_passed_over_says_the_limit_the_worst_case_and_what_is_left(room: Exceeds, says: str) -> None:
@@ -208,23 +211,46 @@ def test_a_model_that_is_passed_over_says_the_limit_the_worst_case_and_what_is_l
         f"careful was not asked: that may cost up to about $0.41, and {says}",
         "budget",
     )
+    assert f"that may cost up to $0.000000001, and {says}" in OverBudget("careful", 1, room).sentence
     assert OverBudget("careful", 1, room, again=True).sentence.startswith("careful was not asked again: that may")
 
 
 CHEAPER = "ask for something shorter, or pick a cheaper model in the stack."
 
 
+MIDNIGHT = "`@bot again` after midnight (UTC)"
+HIGHER = "have the operator set a higher one under `[budgets]` or a cheaper model in the stack, or ask for something"
+
+
 @pytest.mark.parametrize(
-    ("room", "was_raised", "says"),
+    ("room", "was_raised", "may", "says"),
     [
-        (exceeds(Limit.RUN, 1.0, 0.4, 1.0), False, f"Somebody may raise the limit once, below; or {CHEAPER}"),
-        (exceeds(Limit.RUN, 1.0, 0.4), False, f"Nothing was lost: {CHEAPER}"),
-        (exceeds(Limit.RUN, 1.0, 0.4), True, f"The limit was raised once already: {CHEAPER}"),
-        (exceeds(Limit.DAY, 1.0, 0.4), False, f"Nothing was lost: `@bot again` after midnight (UTC), {CHEAPER}"),
+        (exceeds(Limit.RUN, 1.0, 0.4, 1.0), False, True, f"Somebody may raise the limit once, below; or {CHEAPER}"),
+        (
+            exceeds(Limit.RUN, 0.000001, 0.000001),
+            False,
+            True,
+            f"Raising the limit of $0.000001 for a run once would not be enough: {HIGHER} shorter.",
+        ),
+        (
+            exceeds(Limit.THREAD, 1.0, 0.4),
+            False,
+            True,
+            f"Raising the limit of $1.00 for this thread once would not be enough: {HIGHER} shorter.",
+        ),
+        (
+            exceeds(Limit.DAY, 1.0, 0.4),
+            False,
+            True,
+            f"Raising the limit of $1.00 for a day (UTC) once would not be enough: {MIDNIGHT}, {HIGHER} shorter.",
+        ),
+        (exceeds(Limit.RUN, 1.0, 0.4), False, False, f"Nothing was lost: {CHEAPER}"),
+        (exceeds(Limit.RUN, 1.0, 0.4), True, True, f"The limit was raised once already: {CHEAPER}"),
+        (exceeds(Limit.DAY, 1.0, 0.4), False, False, f"Nothing was lost: `@bot again` after midnight (UTC), {CHEAPER}"),
     ],
 )
-def test_there_is_a_way_out_of_each(room: Exceeds, says: str, *, was_raised: bool) -> None:
-    assert way_out(room, raised=was_raised, bot="@bot") == says
+def test_there_is_a_way_out_of_each(room: Exceeds, says: str, *, was_raised: bool, may: bool) -> None:
+    assert way_out(room, raised=was_raised, may_be_raised=may, bot="@bot") == says
 
 
 @pytest.mark.parametrize(

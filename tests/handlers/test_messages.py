@@ -244,7 +244,7 @@ Start work in a channel: `/draft <brief>` (also scout, implement, final)
 In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
 A reviewer may send a final back in words: `@Countersign send back <reason>`.
-Also: second opinion, fresh, again, status, context, cancel, help.
+Also: second opinion, fresh, again, status, context, cancel, raise, help.
 Any message can be criticised: its menu, Critique this.
 Not sure which stage? `/route` asks four questions. Who does what: `/stack`.
 A final text counts only after a reviewer's reaction on exactly that text.\
@@ -254,7 +254,7 @@ Start work in a channel: `/cs-draft <brief>` (also scout, implement, final)
 In a thread, mention me: `@Countersign critique be harsh about the second paragraph`
 Stages: scout, draft, revise, critique, implement, polish, final.
 A reviewer may send a final back in words: `@Countersign send back <reason>`.
-Also: second opinion, fresh, again, status, context, cancel, help.
+Also: second opinion, fresh, again, status, context, cancel, raise, help.
 Any message can be criticised: its menu, Critique this.
 Not sure which stage? `/cs-route` asks four questions. Who does what: `/cs-stack`.
 A final text counts only after a reviewer's reaction on exactly that text.\

@@ -196,7 +196,7 @@ async def test_a_model_the_limit_leaves_no_room_for_is_passed_over(house: House)
     first, second, *_ = (await house.card_of(run)).split("\n")
     assert first.startswith("draft · answered · spare for quick in ")
     assert second.startswith("quick was not asked: that may cost up to about $0.4")
-    assert second.endswith(", and of the $0.25 that a run here may cost about $0.25 is left.")
+    assert second.endswith(", and the limit for a run is $0.25.")
     assert await house.said(run.work_id, Kind.NOTICE) == []
 
 
@@ -223,15 +223,26 @@ async def test_where_nobody_can_be_paid_the_run_ends_with_the_reason_and_a_way_o
     assert (button["action"], button["label"], button["value"]) == ("raise", "Raise once", run.id)
 
 
-@pytest.mark.parametrize("budgets", [{"run_usd": 0.15}, {"run_usd": 0.25, "may_raise": []}])
-async def test_where_a_raise_would_not_do_or_nobody_may_none_is_offered(house: House, budgets: Any) -> None:
+@pytest.mark.parametrize(
+    ("budgets", "says"),
+    [
+        (
+            {"run_usd": 0.15},
+            " Raising the limit of $0.15 for a run once would not be enough: have the operator set a higher one under \
+`[budgets]` or a cheaper model in the stack, or ask for something shorter.",
+        ),
+        (
+            {"run_usd": 0.25, "may_raise": []},
+            " Nothing was lost: ask for something shorter, or pick a cheaper model in the stack.",
+        ),
+    ],
+)
+async def test_where_a_raise_would_not_do_or_nobody_may_none_is_offered(house: House, budgets: Any, says: str) -> None:
     house.stack = stack(**budgets)
     run = await begun(house)
     await house.runs_one(run)
     assert await house.said(run.work_id, Kind.NOTICE) == []
-    assert (await house.card_of(run)).endswith(
-        " Nothing was lost: ask for something shorter, or pick a cheaper model in the stack."
-    )
+    assert (await house.card_of(run)).endswith(says)
 
 
 async def test_a_threads_limit_counts_its_runs_and_no_other_threads(house: House) -> None:
@@ -249,7 +260,7 @@ async def test_a_threads_limit_counts_its_runs_and_no_other_threads(house: House
     await house.runs_one(other)
     assert len(house.models.asked) == 3
     assert (await house.run(third)).error_code == "budget"
-    assert "of the $0.90 that this thread may cost about $0.0" in await house.card_of(third)
+    assert "is left of the limit of $0.90 for this thread." in await house.card_of(third)
     assert (await house.run(other)).error_code == "timeout"
 
 
@@ -260,7 +271,7 @@ async def test_a_days_limit_counts_every_thread_until_midnight_in_utc(house: Hou
         run = await begun(house, words=f"Brief {nth}")
         await house.runs_one(run)
     assert (await house.run(run)).error_code == "budget"
-    assert "of the $0.90 that a day (UTC) may cost about $0.0" in await house.card_of(run)
+    assert "is left of the limit of $0.90 for a day (UTC)." in await house.card_of(run)
     house.now.goes_on(hours=9, minutes=27)  # to one minute before midnight
     run = await begun(house, words="Another")
     await house.runs_one(run)

@@ -261,6 +261,33 @@ async def test_where_no_limit_was_hit_there_is_nothing_to_raise(house: House) ->
         await raises(house, run, thread_ts="1.1")
 
 
+@pytest.mark.parametrize(
+    ("budgets", "which"),
+    [({"run_usd": 0.000001}, "of $0.000001 for a run"), ({"thread_usd": 0.15}, "of $0.15 for this thread")],
+)
+async def test_where_one_raise_would_not_be_enough_whoever_tries_hears_so(
+    house: House, budgets: Any, which: str
+) -> None:
+    run = await refused(house, **budgets)
+    with pytest.raises(Refusal) as told:
+        await raises(house, run, entrance=Entrance.MENTION, target_id=None)
+    assert told.value.sentence == (
+        f"Raising the limit {which} once would not be enough: have the operator set a higher one under `[budgets]` "
+        "or a cheaper model in the stack, or ask for something shorter."
+    )
+    assert told.value.sentence in await house.card_of(run)
+    house.stack = stack(run_usd=9.0)
+    await house.runs_one(await begun(house, words="", verb=Verb.AGAIN, work=await house.work(run.work_id)))
+    with pytest.raises(Refusal, match="No limit was hit in this thread that could be raised"):
+        await raises(house, run, entrance=Entrance.MENTION, target_id=None)
+
+
+async def test_where_nobody_may_raise_no_limit_could_be(house: House) -> None:
+    run = await refused(house, run_usd=0.25, may_raise=[])
+    with pytest.raises(Refusal, match="No limit was hit in this thread that could be raised"):
+        await raises(house, run, entrance=Entrance.MENTION, target_id=None)
+
+
 async def test_a_run_of_another_thread_is_not_raised_here(house: House) -> None:
     first = await refused(house)
     other = await house.asks("draft", "Something else")

@@ -11,6 +11,7 @@ from handlers.errors import Refusal
 from handlers.incoming import Entrance, Request, Verb
 from handlers.status import help_for, somebody_wants_context, somebody_wants_status
 from storage.records import Answer, Kind, Letter, RunState
+from tests.fakes import a_stack
 from tests.handlers.house import ANN, RAE, House, words_of
 
 
@@ -73,6 +74,21 @@ async def test_help_says_first_when_it_did_not_understand(house: House) -> None:
     assert words_of(help_for(house.request(None, "nonsense"), house.stack)).startswith("That names no stage")
     told = words_of(help_for(house.request(None, "critqiue it"), house.stack))
     assert "Did you mean `critique`? Here is what I do:" in told.partition("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("review", "says"),
+    [
+        ({}, "A text is approved by ✅ on it, or Approve on its review card."),
+        ({"approve": ["ship_it"]}, "A text is approved by :ship_it: on it, or Approve on its review card."),
+        ({"buttons": False}, "A text is approved by ✅ on it."),
+        ({"approve": []}, "A text is approved by Approve on its review card."),
+    ],
+)
+async def test_who_approves_in_words_hears_what_approves(house: House, review: dict[str, Any], says: str) -> None:
+    stack = a_stack(review=review)
+    for words in ("approve", "approved", "LGTM!"):
+        assert words_of(help_for(house.request(None, words), stack)) == says
 
 
 async def test_cancel_stops_what_runs_and_what_waits_and_says_who_did_it(house: House) -> None:

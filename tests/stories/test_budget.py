@@ -48,7 +48,7 @@ async def test_a_limit_is_hit_a_stranger_is_refused_a_named_person_raises_it_and
         assert us.states(root) == [("draft", "failed")]
         told = us.card(root)
         assert told.startswith("draft · failed · quick was not asked: that may cost up to about $0.03")
-        assert "of the $0.025 that a run here may cost about $0.025 is left." in told
+        assert "and the limit for a run is $0.025." in told
         assert "Somebody may raise the limit once, below" in told
         notice = us.last(root, "notice")
         assert labels(notice) == ["Raise once"]
@@ -100,4 +100,4 @@ async def test_of_many_threads_at_once_no_more_are_paid_than_the_day_allows(tmp_
         assert len(us.models.requests) == 3
         assert 0.09 <= await spent(us) <= 0.10
         cards = [card.visible for card in us.said("card")]
-        assert all("day (UTC) may cost" in card for card in cards)
+        assert all("for a day (UTC)" in card for card in cards)

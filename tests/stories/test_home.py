@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bot.playground.scripted import Recorded, Reply
 from handlers.ports import LookupFailed
 from tests.stories.workspace import PATIENCE, Team, link, team
 
@@ -59,6 +60,27 @@ async def test_who_asked_sees_their_works_and_a_stranger_how_to_begin(tmp_path: 
         assert "waiting for a reviewer" in mine
         assert "Waiting for you" not in mine
         assert "Nothing waits for you. To begin" in await opens(us, "stan")
+
+
+async def test_who_opened_a_work_sees_what_it_waits_for_until_its_final_is_approved(tmp_path: Path) -> None:
+    def fails(asked: Recorded) -> Reply:
+        return Reply(status=400) if "Fail at this" in asked.prompt else Reply(text="It is open.")
+
+    async with team(tmp_path, answers=fails) as us:
+        await us.starts("draft", "Fail at this")
+        assert "draft failed" in await opens(us, "ann")
+        root = await us.starts("final", BRIEF)
+        await becomes(us, "ann", "waiting for a reviewer")
+        await us.reacts("x", us.last(root, "answer"))
+        seen = await becomes(us, "ann", "sent back by <@U0RAE>", without="waiting for a reviewer")
+        assert "a reason or a new final is wanted" in seen
+        assert seen.index("sent back by") < seen.index("draft failed")
+        await us.asks(root, "final", person="ann")
+        await becomes(us, "ann", "waiting for a reviewer", without="sent back")
+        await us.reacts(CHECK, us.last(root, "answer"))
+        seen = await becomes(us, "ann", "Recently approved", without="waiting for a reviewer")
+        assert "draft failed" in seen
+        assert "sent back" not in seen
 
 
 async def test_a_change_in_one_home_leaves_others_as_they_are(tmp_path: Path) -> None:
