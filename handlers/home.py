@@ -138,8 +138,8 @@ def _open_works(
     lasts = {run.spot.work_id: run for run in seen.lasts if run.spot.team == team}
     for work_id in {**finals, **lasts}.keys() - moving:
         final, last = finals.get(work_id), lasts.get(work_id)
-        state = states[final.review.answer_id] if final else None
-        if state is not ReviewState.APPROVED and (item := _left(me, final, state, last, seen.at)) is not None:
+        stands = states[final.review.answer_id] if final else None
+        if stands is not ReviewState.APPROVED and (item := _left(me, final, stands, last, seen.at)) is not None:
             told.append(item)
     return [item for _, item in sorted(told, key=lambda pair: pair[0], reverse=True)]
 
