@@ -64,7 +64,7 @@ async def test_who_asked_sees_their_works_and_a_stranger_how_to_begin(tmp_path: 
 
 async def test_who_opened_a_work_sees_what_it_waits_for_until_its_final_is_approved(tmp_path: Path) -> None:
     def fails(asked: Recorded) -> Reply:
-        return Reply(status=400) if "Fail at this" in asked.prompt else Reply(text="It is open.")
+        return Reply(status=400) if "Fail at this" in asked.user else Reply(text="It is open.")
 
     async with team(tmp_path, answers=fails) as us:
         await us.starts("draft", "Fail at this")
