@@ -130,9 +130,10 @@ def _open_works(
             moving.add(run.spot.work_id)
             told += [(run.asked_at, _running(run))] * (me in {run.asked_by, run.spot.opened_by})
     for gate in gates:
-        if (state := states[gate.review.answer_id]) is not ReviewState.SUPERSEDED:
+        found = states[gate.review.answer_id]
+        if found is not ReviewState.SUPERSEDED:
             finals[gate.spot.work_id] = gate
-        if state in OPEN:
+        if found in OPEN:
             moving.add(gate.spot.work_id)
             told += [(gate.review.opened_at, _at_gate(gate))] * (me in {gate.review.asked_by, gate.spot.opened_by})
     lasts = {run.spot.work_id: run for run in seen.lasts if run.spot.team == team}
