@@ -357,16 +357,21 @@ async def test_the_note_and_the_target_of_the_run_come_with_it(house: House) -> 
     )
 
 
-async def test_a_walk_goes_on_at_the_step_that_the_limit_stopped(house: House) -> None:
+async def a_walk_that_a_limit_stopped(house: House) -> tuple[Run, Run]:
+    """The first run of a walk through draft and polish, and the second, which the run's limit kept from its model."""
     house.stack = a_stack(
         models={"quick": a_model(price=CHEAP), "careful": a_model(id="careful-1", trust=5, price=PRICE)},
         stages={"polish": {"max_output_tokens": 4_000}},
-        pipelines={"pair": ["draft", "polish"]},
+        pipelines={"pair": ["draft", "polish"], "alone": ["scout"]},
         budgets={"run_usd": 0.25},
     )
     first = await house.asks("draft", "Announce the open cage. run pair")
     await house.runs_all()
-    stopped = (await house.runs(first.work_id))[-1]
+    return first, (await house.runs(first.work_id))[-1]
+
+
+async def test_a_walk_goes_on_at_the_step_that_the_limit_stopped(house: House) -> None:
+    first, stopped = await a_walk_that_a_limit_stopped(house)
     assert (stopped.stage, stopped.error_code) == ("polish", "budget")
     await raises(house, stopped)
     again = await goes_on(house)
@@ -382,15 +387,7 @@ async def test_a_walk_goes_on_at_the_step_that_the_limit_stopped(house: House) -
 
 
 async def test_a_walk_goes_on_at_its_step_though_somebody_asked_for_something_else_meanwhile(house: House) -> None:
-    house.stack = a_stack(
-        models={"quick": a_model(price=CHEAP), "careful": a_model(id="careful-1", trust=5, price=PRICE)},
-        stages={"polish": {"max_output_tokens": 4_000}},
-        pipelines={"pair": ["draft", "polish"]},
-        budgets={"run_usd": 0.25},
-    )
-    first = await house.asks("draft", "Announce the open cage. run pair")
-    await house.runs_all()
-    stopped = (await house.runs(first.work_id))[-1]
+    first, stopped = await a_walk_that_a_limit_stopped(house)
     await house.posts()
     house.now.goes_on(seconds=60)
     await house.asks("scout", "look elsewhere", work=await house.work(first.work_id), person=STAN)
@@ -405,15 +402,7 @@ async def test_a_walk_goes_on_at_its_step_though_somebody_asked_for_something_el
 
 
 async def test_where_another_walk_began_meanwhile_the_stopped_step_is_asked_for_by_itself(house: House) -> None:
-    house.stack = a_stack(
-        models={"quick": a_model(price=CHEAP), "careful": a_model(id="careful-1", trust=5, price=PRICE)},
-        stages={"polish": {"max_output_tokens": 4_000}},
-        pipelines={"pair": ["draft", "polish"], "alone": ["scout"]},
-        budgets={"run_usd": 0.25},
-    )
-    first = await house.asks("draft", "Announce the open cage. run pair")
-    await house.runs_all()
-    stopped = (await house.runs(first.work_id))[-1]
+    first, stopped = await a_walk_that_a_limit_stopped(house)
     await house.posts()
     house.now.goes_on(seconds=60)
     await house.asks("scout", "once run alone", work=await house.work(first.work_id), person=STAN)
@@ -425,15 +414,7 @@ async def test_where_another_walk_began_meanwhile_the_stopped_step_is_asked_for_
 
 
 async def test_of_two_notices_about_one_step_the_first_goes_on_with_the_walk_too(house: House) -> None:
-    house.stack = a_stack(
-        models={"quick": a_model(price=CHEAP), "careful": a_model(id="careful-1", trust=5, price=PRICE)},
-        stages={"polish": {"max_output_tokens": 4_000}},
-        pipelines={"pair": ["draft", "polish"]},
-        budgets={"run_usd": 0.25},
-    )
-    first = await house.asks("draft", "Announce the open cage. run pair")
-    await house.runs_all()
-    stopped = (await house.runs(first.work_id))[-1]
+    first, stopped = await a_walk_that_a_limit_stopped(house)
     house.now.goes_on(seconds=60)
     again = await house.asks(None, work=await house.work(first.work_id), verb=Verb.AGAIN)  # type: ignore[arg-type]
     await house.runs_all()
