@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from storage.database import Database
 from tests.bot.slack.desk import Desk, open_desk
+from tests.fakes import open_database
 
 
 @pytest.fixture
@@ -14,4 +16,10 @@ async def desk(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
     parameters = getattr(request.node, "callspec", None)
     loss = parameters.params.get("loss", "") if parameters else ""
     async with open_desk(tmp_path / "outbox.db", seconds=0.4 if "time-out" in loss else 10) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(tmp_path, durable=False) as opened:
         yield opened

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -39,7 +38,7 @@ from tests.bot.slack.payloads import (
     run_it,
     submission,
 )
-from tests.fakes import FakeSlack, open_database, until
+from tests.fakes import FakeSlack, until
 from tests.storage.records import answer, keep, review, run, work
 
 NOW = datetime(2026, 11, 3, 14, 32, tzinfo=UTC)
@@ -49,12 +48,6 @@ NOW = datetime(2026, 11, 3, 14, 32, tzinfo=UTC)
 def quiet() -> Iterator[None]:
     with capture_logs():
         yield
-
-
-@pytest.fixture
-async def storage(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(tmp_path, durable=False) as opened:
-        yield opened
 
 
 def door() -> Door:

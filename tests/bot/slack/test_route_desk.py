@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -29,7 +28,7 @@ from handlers.stack import Stack
 from handlers.words import Body
 from storage.database import Database, Saved
 from tests.bot.slack.payloads import GONE, WORDS, Payload, command, delivery, filled, four_answers, mention, run_it
-from tests.fakes import FakeSlack, open_database, until
+from tests.fakes import FakeSlack, until
 from tests.handlers.house import words_of
 from tests.storage.records import answer, keep, run, work
 
@@ -42,12 +41,6 @@ MODEL = {"wire": "openai", "base_url": "http://127.0.0.1:9/v1"}
 def quiet() -> Iterator[None]:
     with capture_logs():
         yield
-
-
-@pytest.fixture
-async def storage(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(tmp_path, durable=False) as opened:
-        yield opened
 
 
 def a_stack(**tables: Any) -> Stack:
